@@ -1,0 +1,193 @@
+"""Every option of the gateway: one typed field each, read from the environment.
+
+A field's description says what it means, its unit, and what 0 or empty do. The table in
+`docs/settings.md` is made from here by `flask gateway settings`; a test keeps them in step.
+The address of a service is not a field: it is `<NAME>_URL`, read by the service itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The gateway's options. Unknown variables are ignored; a wrong value is a fault at start."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    # -- process ---------------------------------------------------------------------------
+    PORT: int = Field(8000, ge=0, le=65535, description="Port to listen on, all interfaces.")
+    BIND: str = Field(
+        "", description="Listen here instead of PORT: `host:port` or `unix:/path`. Empty: use PORT."
+    )
+    WEB_CONCURRENCY: int = Field(2, ge=1, description="Number of gunicorn workers.")
+    WORKER_CLASS: Literal["gevent", "gthread"] = Field(
+        "gevent", description="How a worker does many things at once: `gevent` or `gthread`."
+    )
+    WORKER_CONNECTIONS: int = Field(
+        512, ge=1, description="Client connections one gevent worker serves at the same time."
+    )
+    WORKER_THREADS: int = Field(
+        16, ge=1, description="Requests one gthread worker serves at the same time."
+    )
+    KEEPALIVE_SECONDS: int = Field(
+        75, ge=0, description="Seconds an idle client connection stays open. 0: closed each time."
+    )
+    GRACEFUL_TIMEOUT: int = Field(
+        25, ge=1, description="Seconds that running requests get to finish when a worker stops."
+    )
+    DRAIN_SECONDS: float = Field(
+        3, ge=0, description="Seconds of `/readyz` 503 while still serving, before a stop. 0: none."
+    )
+    MAX_REQUESTS: int = Field(
+        100_000, ge=0, description="Requests after which a worker is replaced. 0: never."
+    )
+    MAX_REQUESTS_JITTER: int = Field(
+        10_000, ge=0, description="Random extra requests, so that workers are not replaced at once."
+    )
+    LIMIT_REQUEST_LINE: int = Field(
+        8190, ge=256, le=65536, description="Longest request line in bytes; longer is 414."
+    )
+    LIMIT_REQUEST_FIELDS: int = Field(
+        100, ge=1, le=32768, description="Most request header fields; more is 431."
+    )
+    LIMIT_REQUEST_FIELD_SIZE: int = Field(
+        16380, ge=256, description="Longest request header field in bytes; longer is 431."
+    )
+
+    # -- edge ------------------------------------------------------------------------------
+    TRUSTED_PROXIES: CommaList = Field(
+        (),
+        description="Peers whose `X-Forwarded-*` is believed: comma-separated CIDRs, and `unix`"
+        " for a peer on a unix socket. Empty: nobody.",
+    )
+    FORWARDED_HEADER: bool = Field(
+        False, description="Also send `Forwarded` (RFC 7239) to the backends."
+    )
+    VIA_PSEUDONYM: str = Field(
+        "",
+        pattern=r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]*$",
+        description="This gateway's name in `Via`. Empty: `gatehouse-` and a hash of host and"
+        " folder. Two gateways in a row need two names, or the second sees a loop.",
+    )
+    MAX_BODY_BYTES: int = Field(
+        10 * 1024 * 1024, ge=0, description="Largest request body in bytes; larger is 413. 0: none."
+    )
+    CLIENT_TIMEOUT: float = Field(
+        15, gt=0, description="Seconds without a byte of a request body, then 408."
+    )
+
+    # -- upstreams -------------------------------------------------------------------------
+    CONNECT_TIMEOUT: float = Field(1, gt=0, description="Seconds to connect to a backend, or 504.")
+    READ_TIMEOUT: float = Field(
+        10, gt=0, description="Seconds a backend may be silent, before or inside an answer."
+    )
+    TOTAL_TIMEOUT: float = Field(
+        25, gt=0, description="Seconds from a request's arrival to the backend's response head."
+    )
+    POOL_SIZE: int = Field(
+        0,
+        ge=0,
+        description="Most connections of one worker to one backend instance. 0: as many as the"
+        " worker serves requests.",
+    )
+    POOL_IDLE_SECONDS: float = Field(
+        30, ge=0, description="Seconds an idle backend connection is kept. 0: never reused."
+    )
+    UPSTREAM_CA_FILE: str = Field(
+        "", description="PEM file of the authorities trusted for https backends. Empty: certifi's."
+    )
+
+    # -- who are you -----------------------------------------------------------------------
+    JWT_SECRET: str = Field(
+        "", repr=False, description="Shared secret of HS256 tokens, 32 bytes or more."
+    )
+    JWT_KEYS: str = Field(
+        "",
+        repr=False,
+        description="Further keys, comma-separated: `[kid=]ALG:file:/path.pem` or"
+        " `[kid=]ALG:env:NAME`, where ALG is HS256, RS256, ES256, EdDSA and so on.",
+    )
+    JWT_ISSUER: str = Field("", description="Required `iss` of a token. Empty: not checked.")
+    JWT_AUDIENCE: str = Field(
+        "", description="Required `aud` of a token. Empty: not checked, an `aud` is ignored."
+    )
+    JWT_LEEWAY: float = Field(
+        30, ge=0, description="Seconds of clock difference forgiven in `exp`, `nbf` and `iat`."
+    )
+    JWT_CACHE_SIZE: int = Field(
+        10_000, ge=0, description="Verified tokens each worker remembers. 0: none."
+    )
+    TOKEN_HEADER: str = Field(
+        "x-access-tokens",
+        description="Header that may hold a bare token besides `Authorization`. Empty: none.",
+    )
+    TOKEN_COOKIE: str = Field(
+        "access_token", description="Cookie that may hold a token. Empty: none."
+    )
+
+    # -- how much may you use --------------------------------------------------------------
+    STATE_URL: str = Field(
+        "lmdb://",
+        description="Store shared by the workers of a machine: `lmdb:///folder`, `lmdb://` (a"
+        " folder in the temporary directory, one for each checkout), or `memory://`.",
+    )
+    REDIS_URL: str = Field(
+        "", repr=False, description="Store shared by several machines: `redis://` or `rediss://`."
+    )
+    REDIS_TIMEOUT: float = Field(
+        0.25, gt=0, description="Seconds to wait for Redis before the local store steps in."
+    )
+    ALLOW_MEMORY_STATE: bool = Field(
+        False, description="Permit `memory://` with several workers: each then counts alone."
+    )
+    RATE_LIMIT_DEFAULT: str = Field(
+        "1000/minute",
+        description="Limits of every client over all services, such as `10/second;1000/hour`."
+        " Empty: none.",
+    )
+    RATE_LIMIT_USER: str = Field(
+        "", description="Further limits of every authenticated user. Empty: none."
+    )
+    RATE_LIMIT_HEADERS: bool = Field(
+        True, description="Tell clients their limits: `X-RateLimit-*`, `RateLimit`(`-Policy`)."
+    )
+
+    # -- what is seen ----------------------------------------------------------------------
+    ACCESS_LOG: bool = Field(True, description="Write one JSON line per request to stdout.")
+
+    @field_validator("TRUSTED_PROXIES", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("TRUSTED_PROXIES")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            if part != "unix":
+                ipaddress.ip_network(part, strict=False)
+        return value
+
+    @property
+    def bind(self) -> str:
+        """The address gunicorn listens on."""
+        return self.BIND or f"0.0.0.0:{self.PORT}"
+
+    @property
+    def worker_concurrency(self) -> int:
+        """Requests that one worker serves at the same time."""
+        return self.WORKER_CONNECTIONS if self.WORKER_CLASS == "gevent" else self.WORKER_THREADS
+
+    @property
+    def pool_size(self) -> int:
+        """Most connections of one worker to one backend instance."""
+        return self.POOL_SIZE or self.worker_concurrency
