@@ -1,0 +1,215 @@
+"""Every way a request can fail, and the one body that tells the client.
+
+    ConfigurationError            at start: all faults of settings and services, together
+    Refusal (HTTPException)       rooms 1 to 3: the gateway will not forward this request
+      Unauthenticated             401, says how to authenticate (RFC 6750)
+      Forbidden                   403, names the scope that is missing
+    ClientBodyError (Refusal)     the request's body broke: cut short, malformed, too slow, too big
+    ClientGone                    nobody is left to answer; seen in the log only, as 499
+    UpstreamError                 rooms 4 and 5: no usable answer from the backend
+      NoTarget                    503  no instance to send to
+      PoolTimeout                 503  every connection stayed busy until the deadline
+      ConnectFailed               502  refused, unreachable, unresolvable, bad certificate
+      ConnectTimeout              504
+      SendFailed                  502  the connection broke while the request was sent
+      HeadFailed                  502  it broke before a whole response head had come
+      HeadTimeout                 504  silent, or the deadline passed
+      ProtocolViolation           502  what came is not an HTTP/1.1 response
+      BodyFailed                  -    broken after the head was relayed: the transfer is aborted
+
+An upstream's own 4xx or 5xx is a response, not an error, and passes untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import orjson
+from werkzeug.exceptions import HTTPException
+
+Pairs = Sequence[tuple[str, str]]
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class ConfigurationError(Exception):
+    """The gateway will not start; `faults` lists everything that is wrong, a line each."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"- {fault}" for fault in self.faults))
+
+
+class Refusal(HTTPException):
+    """The gateway answers by itself. `slug` is the stable, machine-readable name of the cause."""
+
+    code: int | None = 400
+    slug = "bad_request"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        slug: str | None = None,
+        headers: Pairs = (),
+    ) -> None:
+        super().__init__(detail)
+        if status is not None:
+            self.code = status
+        if slug is not None:
+            self.slug = slug
+        self.extra_headers = tuple(headers)
+
+
+class Unauthenticated(Refusal):
+    """No usable credential. `error` is RFC 6750's code; None when nothing was presented."""
+
+    code = 401
+    slug = "missing_token"
+
+    def __init__(
+        self, detail: str, *, slug: str = "missing_token", error: str | None = None
+    ) -> None:
+        challenge = 'Bearer realm="gateway"'
+        if error is not None:
+            challenge += f', error="{error}", error_description="{detail}"'
+        super().__init__(detail, slug=slug, headers=[("WWW-Authenticate", challenge)])
+
+
+class Forbidden(Refusal):
+    """A known identity that may not do this. `scope` is what is missing, space-separated."""
+
+    code = 403
+    slug = "insufficient_scope"
+
+    def __init__(self, detail: str, scope: str) -> None:
+        challenge = f'Bearer realm="gateway", error="insufficient_scope", scope="{scope}"'
+        super().__init__(detail, headers=[("WWW-Authenticate", challenge)])
+
+
+class ClientBodyError(Refusal):
+    """The client's body cannot be used; the connection it came on must not be used again."""
+
+    slug = "bad_body"
+
+
+class ClientGone(Exception):
+    """The client left before it was answered."""
+
+
+class UpstreamError(Exception):
+    """No usable response from an upstream.
+
+    `stage` is where it broke (connect, send, head, body); `reason` is RFC 9209's word for it.
+    `retry_safe` is True when not one byte of the request was handed to the upstream, so that
+    sending it again cannot do its work twice. The message is for the log, never the client.
+    """
+
+    stage: ClassVar[str] = "connect"
+    reason: ClassVar[str] = "destination_unavailable"
+    status: ClassVar[int] = 502
+    title: ClassVar[str] = "The service could not be reached."
+    retry_safe = False
+
+    def __init__(self, message: str = "", *, retry_safe: bool | None = None) -> None:
+        super().__init__(message or self.title)
+        if retry_safe is not None:
+            self.retry_safe = retry_safe
+
+
+class NoTarget(UpstreamError):
+    """No instance of the service is known."""
+
+    status = 503
+    title = "No instance of the service is available."
+    retry_safe = True
+
+
+class PoolTimeout(UpstreamError):
+    """All pooled connections stayed busy until the deadline."""
+
+    reason = "connection_limit_reached"
+    status = 503
+    title = "The service is busy."
+    retry_safe = True
+
+
+class ConnectFailed(UpstreamError):
+    """Refused, unreachable, unresolvable, or a certificate that does not verify."""
+
+    reason = "connection_refused"
+    retry_safe = True
+
+
+class ConnectTimeout(UpstreamError):
+    """The connection was not made in time."""
+
+    reason = "connection_timeout"
+    status = 504
+    title = "The service could not be reached in time."
+    retry_safe = True
+
+
+class SendFailed(UpstreamError):
+    """The connection broke while the request was being sent."""
+
+    stage = "send"
+    reason = "connection_terminated"
+    title = "The connection to the service broke."
+
+
+class HeadFailed(UpstreamError):
+    """The connection ended before a whole response head had come."""
+
+    stage = "head"
+    reason = "connection_terminated"
+    title = "The service ended the connection without an answer."
+
+
+class HeadTimeout(UpstreamError):
+    """No response head in time: the upstream was silent, or the deadline passed."""
+
+    stage = "head"
+    reason = "http_response_timeout"
+    status = 504
+    title = "The service did not answer in time."
+
+
+class ProtocolViolation(UpstreamError):
+    """What the upstream sent is not a response that can be trusted to have ended."""
+
+    stage = "head"
+    reason = "http_protocol_error"
+    title = "The service gave an answer that is not valid HTTP."
+
+
+class BodyFailed(UpstreamError):
+    """The response body broke after its head had come: closed early, malformed or silent."""
+
+    stage = "body"
+    reason = "http_response_incomplete"
+    title = "The answer of the service was cut short."
+
+
+def phrase(status: int) -> str:
+    """The usual words for a status code."""
+    return _PHRASES.get(status, "Unknown")
+
+
+def problem(
+    status: int, slug: str, detail: str, request_id: str, **members: Any
+) -> tuple[bytes, str]:
+    """The problem+json body of a failure and its media type (RFC 9457 section 3)."""
+    body = {
+        "type": "about:blank",
+        "title": phrase(status),
+        "status": status,
+        "detail": detail,
+        "code": slug,
+        "request_id": request_id,
+        **members,
+    }
+    return orjson.dumps(body), "application/problem+json"

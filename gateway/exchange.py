@@ -1,0 +1,132 @@
+"""What walks through the rooms: the request outlined for an upstream, its response, the record.
+
+Rooms 3 to 5 take these as arguments and read no Flask globals, so they run without an
+application and on any thread or greenlet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.bodies import RequestBody
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait, in seconds. None takes the setting of the same name.
+
+    connect: to make a connection. read: between two bytes of the upstream's answer, before or
+    inside the body; raise it for streams that are silent for long. total: from the request's
+    arrival to the upstream's response head; a body may stream for longer, as long as it moves.
+    """
+
+    connect: float | None = None
+    read: float | None = None
+    total: float | None = None
+
+    def over(self, other: Timeouts) -> Timeouts:
+        """These timeouts, with what they leave open taken from `other`."""
+        return Timeouts(
+            other.connect if self.connect is None else self.connect,
+            other.read if self.read is None else self.read,
+            other.total if self.total is None else self.total,
+        )
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "read", "total"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"timeout {name}={value!r} must be above 0")
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try to get an answer from one target."""
+
+    target: str
+    started: float
+    ended: float = 0.0
+    error: str = ""
+
+
+class ResponseBody(Protocol):
+    """A response body that is still arriving.
+
+    Iterating yields its bytes as they come and raises BodyFailed if it ends early. `close` gives
+    the connection back, or closes it if the body was not read to its end; it may be called twice.
+    """
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The record of one request, from arrival to the last byte; the access log is made of it.
+
+    Times are seconds of a monotonic clock. `party` names who failed: client, gateway or
+    upstream; empty when nobody did.
+    """
+
+    request_id: str
+    started: float
+    service: str = ""
+    route: str = ""
+    user: str = ""
+    client: str = ""
+    party: str = ""
+    reason: str = ""
+    head_at: float = 0.0
+    upstream_seconds: float = 0.0
+    bytes_in: int = 0
+    attempts: list[Attempt] = field(default_factory=list)
+    #: Response bodies opened for this request; closed at its end, also if nobody relayed them.
+    bodies: list[ResponseBody] = field(default_factory=list)
+
+    def blame(self, party: str, reason: str) -> None:
+        """Note who failed and why; the first to fail is the one that counts."""
+        if not self.party:
+            self.party, self.reason = party, reason
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A request outlined for an upstream: what to send, not yet where.
+
+    `target` is the request-target as the client sent it, less a stripped prefix. `host` is the
+    client's Host to keep, or None for the upstream's own. `deadline` is the monotonic time by
+    which a response head must be there. `abandoned` tells whether the client has left.
+    """
+
+    service: str
+    method: str
+    target: str
+    headers: Headers
+    body: RequestBody | None
+    host: str | None
+    timeouts: Timeouts
+    deadline: float
+    abandoned: Callable[[], bool]
+    exchange: Exchange
+
+
+@dataclass(slots=True)
+class UpstreamResponse:
+    """A response head, and its body still open. `origin` is the scheme and authority asked."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: ResponseBody
+    origin: str = ""
+    base: str = ""
+    version: str = "1.1"
+
+
+Handler = Callable[[UpstreamRequest], UpstreamResponse]
+Policy = Callable[[Handler], Handler]

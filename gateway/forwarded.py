@@ -1,0 +1,161 @@
+"""What the gateway tells a backend about the client, and a client about the gateway."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.edge.origin import Edge
+from gateway.errors import Refusal
+from gateway.exchange import Headers, UpstreamResponse
+from gateway.headers import via_names
+
+if TYPE_CHECKING:
+    from gateway.service import Runtime
+
+#: Written by the gateway on every request, whoever the peer is.
+ALWAYS = frozenset(
+    {
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+    }
+)
+
+#: A client's word on who it is; dropped unless a trusted proxy says it.
+UNTRUSTED = frozenset(
+    {
+        "forwarded",
+        "x-forwarded",
+        "x-forwarded-by",
+        "x-forwarded-server",
+        "x-forwarded-ssl",
+        "x-forwarded-scheme",
+        "x-forwarded-protocol",
+        "x-forwarded-path",
+        "x-forwarded-uri",
+        "x-forwarded-method",
+        "x-forwarded-user",
+        "x-forwarded-email",
+        "x-forwarded-groups",
+        "x-forwarded-preferred-username",
+        "x-forwarded-access-token",
+        "x-forwarded-client-cert",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-host",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "front-end-https",
+        "client-cert",
+        "client-cert-chain",
+    }
+)
+
+
+def default_pseudonym() -> str:
+    """A name for `Via` that differs between machines and checkouts, and stays over restarts."""
+    seed = f"{socket.gethostname()}:{Path.cwd()}".encode()
+    return "gatehouse-" + hashlib.blake2b(seed, digest_size=4).hexdigest()
+
+
+def refuse_loop(environ: dict[str, Any], pseudonym: str) -> None:
+    """Raise 508 if this gateway already passed the request on (RFC 9110 section 7.6.3)."""
+    via = environ.get("HTTP_VIA")
+    if via and pseudonym.lower() in via_names([via]):
+        raise Refusal("The request came back to this gateway.", status=508, slug="loop")
+
+
+def fields(environ: dict[str, Any], edge: Edge, runtime: Runtime) -> Headers:
+    """`X-Forwarded-*`, `Via` and, if configured, `Forwarded` for a request."""
+    chain = environ.get("HTTP_X_FORWARDED_FOR") if edge.trusted else None
+    added: Headers = []
+    if edge.peer:
+        added.append(("X-Forwarded-For", f"{chain}, {edge.peer}" if chain else edge.peer))
+    elif chain:
+        added.append(("X-Forwarded-For", chain))
+    added.append(("X-Forwarded-Proto", edge.scheme))
+    if edge.host:
+        added.append(("X-Forwarded-Host", edge.host))
+        added.append(("X-Forwarded-Port", edge.port))
+    prefix = environ.get("HTTP_X_FORWARDED_PREFIX", "") if edge.trusted else ""
+    if runtime.strip or prefix:
+        added.append(("X-Forwarded-Prefix", prefix.rstrip("/") + runtime.strip))
+    version = environ.get("SERVER_PROTOCOL", "HTTP/1.1").rpartition("/")[2]
+    via = environ.get("HTTP_VIA")
+    own = f"{version} {runtime.via}"
+    added.append(("Via", f"{via}, {own}" if via else own))
+    if runtime.forwarded_header:
+        added.append(("Forwarded", _forwarded(environ, edge)))
+    return added
+
+
+def _forwarded(environ: dict[str, Any], edge: Edge) -> str:
+    """RFC 7239: one element for this hop, after those of trusted proxies."""
+    pairs = [f"for={_node(edge.peer)}", f"proto={edge.scheme}"]
+    if edge.host:
+        pairs.append(f"host={_quoted(edge.host)}")
+    element = ";".join(pairs)
+    # gateway.headers lets a trusted peer's Forwarded through only here, so that there is one.
+    before = environ.get("HTTP_FORWARDED") if edge.trusted else None
+    return f"{before}, {element}" if before else element
+
+
+def _node(peer: str) -> str:
+    if not peer:
+        return "unknown"
+    return f'"[{peer}]"' if ":" in peer else peer
+
+
+def _quoted(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9.\-]+", text) else f'"{text}"'
+
+
+def rewrite_locations(
+    pairs: Headers, response: UpstreamResponse, edge: Edge, runtime: Runtime
+) -> None:
+    """Point `Location` and `Content-Location` at the gateway where they point at the upstream.
+
+    Everything else passes byte for byte. Where a prefix was stripped, it is put back, also on an
+    absolute path, which means the same place.
+    """
+    for index, (name, value) in enumerate(pairs):
+        if name.lower() in ("location", "content-location"):
+            pairs[index] = (name, _located(value, response, edge, runtime.strip))
+
+
+def _located(value: str, response: UpstreamResponse, edge: Edge, strip: str) -> str:
+    path = _own_path(value, response.origin)
+    if path is None:
+        return value
+    absolute = path != value
+    base = response.base
+    if base and (path == base or path.startswith(base + "/")):
+        path = path[len(base) :] or "/"
+    if strip and not (path == strip or path.startswith((strip + "/", strip + "?"))):
+        path = strip + (path if path.startswith("/") else "/" + path)
+    elif not absolute and not base:
+        return value
+    return edge.url + path if absolute else path
+
+
+def _own_path(value: str, origin: str) -> str | None:
+    """What follows the upstream's origin in `value`; None if it points elsewhere."""
+    if value.startswith("/") and not value.startswith("//"):
+        return value
+    default = ":443" if origin.startswith("https:") else ":80"
+    for known in (origin, origin + default):
+        rest = value[len(known) :]
+        if value[: len(known)].lower() == known.lower() and rest[:1] in ("", "/", "?", "#"):
+            return rest if rest.startswith("/") else "/" + rest
+    return None

@@ -1,0 +1,121 @@
+"""Request targets as bytes on the wire: read raw, checked, joined, never decoded on the way."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from gateway.errors import Refusal
+
+_ABSOLUTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
+# Cheap sieve: a path without any of these needs no closer look.
+_SUSPECT = re.compile(r"\.(?:/|$|;)|//|[\\#\x00-\x20\x7f-\U0010ffff]|%(?:2[EeFf]|5[Cc]|00)|/\.")
+_FORBIDDEN = re.compile(r"//|[\\#\x00-\x20\x7f-\U0010ffff]|%(?:5[Cc]|00)")
+_ENCODED_SLASH = re.compile(r"%2[Ff]")
+_ENCODED_DOT = re.compile(r"%2[Ee]")
+
+
+def raw_target(environ: dict[str, object]) -> tuple[str, str | None]:
+    """The path and query as the client sent them; the query is None without a `?`.
+
+    gunicorn keeps the target in RAW_URI. An absolute-form target (RFC 9112 section 3.2.2) loses
+    its scheme and authority: they never choose the upstream. A server that keeps no raw target
+    gets its decoded path encoded again, which is the best that can be had there.
+    """
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if not isinstance(raw, str) or not raw:
+        path = quote(str(environ.get("PATH_INFO", "")).encode("latin-1"), safe="/;=,:@!$&'()*+~")
+        query = str(environ.get("QUERY_STRING", ""))
+        return path or "/", query or None
+    if raw[0] != "/":
+        raw = _ABSOLUTE.sub("", raw, count=1)
+        if raw[:1] != "/":
+            raw = "/" + raw
+    path, mark, query = raw.partition("?")
+    return path, query if mark else None
+
+
+def check_path(path: str, *, encoded_slashes: bool = False) -> None:
+    """Refuse a path that routing and the upstream could read differently.
+
+    That is: dot segments, also encoded or with path parameters (`..;x`); empty segments; a
+    backslash, NUL or slash in encoded form; a raw backslash, control or fragment mark. With
+    `encoded_slashes`, `%2F` passes, but still parts segments when dots are looked for.
+    """
+    if not _SUSPECT.search(path):
+        return
+    plain = path
+    if encoded_slashes:
+        plain = _ENCODED_SLASH.sub("/", plain)
+    elif _ENCODED_SLASH.search(path):
+        raise _refused("an encoded slash")
+    if _FORBIDDEN.search(path):
+        raise _refused("an empty segment, a backslash or a control character")
+    for segment in _ENCODED_DOT.sub(".", plain).split("/"):
+        if segment.partition(";")[0] in (".", ".."):
+            raise _refused("a dot segment")
+
+
+def _refused(what: str) -> Refusal:
+    return Refusal(f"The path has {what}.", slug="ambiguous_path")
+
+
+def strip_prefix(path: str, prefix: str) -> str:
+    """The raw path less `prefix` ("/a/b"); what is left begins with a slash.
+
+    The prefix may have been sent percent-encoded, so it is compared segment by segment; a path
+    whose raw segments do not line up with the prefix is refused.
+    """
+    if not prefix:
+        return path
+    if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+        return path[len(prefix) :] or "/"
+    wanted = prefix.split("/")
+    segments = path.split("/")
+    if [unquote(segment) for segment in segments[: len(wanted)]] != wanted:
+        raise _refused("an encoded slash in its prefix")
+    return "/" + "/".join(segments[len(wanted) :])
+
+
+def join(base_path: str, path: str, query: str | None) -> str:
+    """The request-target at an upstream: its base path and the path, joined by one slash."""
+    if base_path:
+        path = base_path + path if path[:1] == "/" else f"{base_path}/{path}"
+    return path if query is None else f"{path}?{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an upstream instance listens: scheme, host, port, and a base path without last slash.
+
+    >>> Origin.parse("http://orders.internal:8080/v1/").base_path
+    '/v1'
+    """
+
+    scheme: str
+    host: str
+    port: int
+    base_path: str
+    authority: str
+
+    @classmethod
+    def parse(cls, url: str) -> Origin:
+        """Read `http(s)://host[:port][/base]`; ValueError says what is wrong with it."""
+        match = re.fullmatch(
+            r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{1,5}))?(/[^?#\s]*)?", url
+        )
+        if match is None:
+            raise ValueError("must be http(s)://host[:port][/path], without user, query, fragment")
+        scheme, host, digits, base = match.groups()
+        default = 443 if scheme == "https" else 80
+        port = int(digits) if digits else default
+        if not 0 < port < 65536:
+            raise ValueError(f"has no port {port}")
+        authority = host if port == default else f"{host}:{port}"
+        return cls(scheme, host.strip("[]"), port, (base or "").rstrip("/"), authority)
+
+    @property
+    def url(self) -> str:
+        """Scheme and authority, as in a Location header."""
+        return f"{self.scheme}://{self.authority}"
