@@ -1,0 +1,124 @@
+"""One connection to an upstream: made, written, read, always against a limit of time."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import certifi
+
+from gateway.client import plain_poll
+from gateway.errors import ClientGone, ConnectFailed, ConnectTimeout
+from gateway.urls import Origin
+
+RECEIVE = 64 * 1024
+# Every wait is cut into slices, after each of which the client is looked at: one that has left
+# is noticed within a slice while the upstream is silent.
+SLICE = 0.5
+
+
+class Connection:
+    """An open connection. Not shared: one exchange at a time."""
+
+    __slots__ = ("_poll", "_wait", "born", "idle_since", "reused", "sock", "wrote")
+
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        self._wait = SLICE
+        sock.settimeout(SLICE)
+        self._poll: Any = None
+        self.born = time.monotonic()
+        self.idle_since = 0.0
+        self.reused = False
+        self.wrote = False  # whether a byte of the present request was handed over
+
+    def send(self, data: bytes, idle: float, abandoned: Callable[[], bool]) -> None:
+        """Write all of `data`; TimeoutError when `idle` seconds pass without progress."""
+        try:
+            sent = self.sock.send(data)
+        except TimeoutError:
+            sent = 0
+        else:
+            self.wrote = True
+        if sent == len(data):
+            return
+        view = memoryview(data)[sent:]
+        limit = time.monotonic() + idle
+        while view:
+            try:
+                view = view[self.sock.send(view) :]
+                self.wrote = True
+                limit = time.monotonic() + idle
+            except TimeoutError:
+                self._still_worth_waiting(limit, abandoned)
+
+    def receive(self, limit: float, abandoned: Callable[[], bool]) -> bytes:
+        """The next bytes, empty at the end of the stream; TimeoutError after `limit`."""
+        left = limit - time.monotonic()
+        wait = SLICE if left >= SLICE else max(left, 0.001)
+        if wait != self._wait:
+            self._wait = wait
+            self.sock.settimeout(wait)
+        while True:
+            try:
+                data: bytes = self.sock.recv(RECEIVE)
+                return data
+            except TimeoutError:
+                self._still_worth_waiting(limit, abandoned)
+
+    def _still_worth_waiting(self, limit: float, abandoned: Callable[[], bool]) -> None:
+        if abandoned():
+            raise ClientGone
+        if time.monotonic() >= limit:
+            raise TimeoutError
+
+    def readable(self) -> bool:
+        """Whether bytes or the end of the stream are waiting. Costs one system call."""
+        if self._poll is None:
+            self._poll = plain_poll()
+            self._poll.register(self.sock.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
+
+    def close(self) -> None:
+        """Close; never fails."""
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+
+def connect(origin: Origin, timeout: float, ca_file: str) -> Connection:
+    """Open a connection within `timeout` seconds; https certificates are always verified.
+
+    Raises ConnectTimeout or ConnectFailed: no byte was sent, so retrying is safe.
+    """
+    try:
+        sock: Any = socket.create_connection((origin.host, origin.port), timeout)
+    except TimeoutError as error:
+        raise ConnectTimeout(str(error)) from None
+    except OSError as error:
+        raise ConnectFailed(str(error)) from None
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if origin.scheme == "https":
+            sock = _tls(ca_file).wrap_socket(sock, server_hostname=origin.host)
+    except TimeoutError as error:
+        sock.close()
+        raise ConnectTimeout(str(error)) from None
+    except OSError as error:
+        sock.close()
+        raise ConnectFailed(str(error)) from None
+    return Connection(sock)
+
+
+@lru_cache(maxsize=8)
+def _tls(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file or certifi.where())
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,122 @@
+"""The end of a policy chain: choose a target, send, take the response head."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from gateway.errors import (
+    BodyFailed,
+    ClientGone,
+    ConnectFailed,
+    ConnectTimeout,
+    HeadFailed,
+    HeadTimeout,
+    NoTarget,
+    Refusal,
+    UpstreamError,
+)
+from gateway.exchange import Attempt, ResponseBody, UpstreamRequest, UpstreamResponse
+from gateway.transport.adapter import WireRequest
+from gateway.transport.response import PooledBody
+from gateway.upstreams import Target, UpstreamPool
+from gateway.urls import join
+
+
+class SessionTransport:
+    """Sends requests to the targets of one service through its Session's mounted adapter.
+
+    Any `requests` adapter may be mounted in place of the gateway's. Raises UpstreamError when no
+    usable response came; every try is noted on the request's exchange.
+    """
+
+    def __init__(self, session: requests.Session, pool: UpstreamPool) -> None:
+        self.session = session
+        self._pool = pool
+
+    def __call__(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send to one target and return once the response head is there."""
+        target = self._pool.choose()
+        if target is None:
+            raise NoTarget
+        started = time.monotonic()
+        attempt = Attempt(target.origin.authority, started)
+        exchange = request.exchange
+        exchange.attempts.append(attempt)
+        try:
+            return self._send(request, target)
+        except UpstreamError as error:
+            attempt.error = error.reason
+            raise
+        except ClientGone:
+            attempt.error = "client_gone"
+            raise
+        finally:
+            attempt.ended = time.monotonic()
+            exchange.upstream_seconds += attempt.ended - started
+
+    def _send(self, request: UpstreamRequest, target: Target) -> UpstreamResponse:
+        origin = target.origin
+        url = origin.url
+        wire = WireRequest(
+            request.method,
+            url,
+            join(origin.base_path, request.target, None),
+            request.host if request.host is not None else origin.authority,
+            request.headers,
+        )
+        wire.stream = request.body
+        wire.deadline = request.deadline
+        wire.abandoned = request.abandoned
+        timeouts: Any = (request.timeouts.connect, request.timeouts.read)
+        try:
+            response = self.session.get_adapter(url).send(wire, stream=True, timeout=timeouts)
+        except requests.RequestException as error:
+            raise _translated(error) from None
+        raw = response.raw
+        return UpstreamResponse(
+            response.status_code,
+            response.reason,
+            list(raw.headers.items()),
+            raw if isinstance(raw, PooledBody) else _ForeignBody(response),
+            url,
+            origin.base_path,
+            getattr(response, "version", "1.1"),
+        )
+
+
+class _ForeignBody:
+    """The body of a response that came through another adapter than the gateway's."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        self._pieces = response.raw.stream(65536, decode_content=False)
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._pieces
+        except (requests.RequestException, OSError, UpstreamError, Refusal):
+            raise
+        except Exception as error:  # noqa: BLE001  urllib3's own errors, whatever they are
+            raise BodyFailed(type(error).__name__) from None
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _translated(error: requests.RequestException) -> UpstreamError:
+    """What another adapter's error means in ours."""
+    name = type(error).__name__
+    if isinstance(error, requests.ConnectTimeout):
+        return ConnectTimeout(name)
+    if isinstance(error, requests.Timeout):
+        return HeadTimeout(name)
+    if isinstance(error, requests.ConnectionError):
+        return ConnectFailed(name, retry_safe=False)
+    return HeadFailed(name)
+
+
+__all__ = ["ResponseBody", "SessionTransport"]

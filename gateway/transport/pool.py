@@ -1,0 +1,90 @@
+"""Connections of one worker to one upstream instance, kept open between requests.
+
+State of this worker alone: sockets cannot be shared. A pool holds none before its first use, so
+an application loaded before the fork shares none by accident.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from gateway.errors import PoolTimeout
+from gateway.transport.connection import Connection
+
+Dial = Callable[[float], Connection]
+
+
+class ConnectionPool:
+    """At most `size` connections. An idle one is reused for `idle_seconds`, newest first.
+
+    `dial` opens a connection within the seconds it is given. `size` counts busy connections;
+    a request that finds none free waits for one.
+    """
+
+    def __init__(self, dial: Dial, size: int, idle_seconds: float) -> None:
+        self._dial = dial
+        self._idle_seconds = idle_seconds
+        self._idle: deque[Connection] = deque()
+        self._slots = threading.Semaphore(size)
+
+    def checkout(self, connect: float, deadline: float, *, fresh: bool = False) -> Connection:
+        """A connection to use alone: an idle one that still lives, or a new one.
+
+        `connect` is the time to make one in seconds, `deadline` the monotonic time until which to
+        wait for a slot. Raises PoolTimeout, ConnectTimeout or ConnectFailed, all safe to retry.
+        """
+        self._take_slot(deadline)
+        try:
+            connection = None if fresh else self._reuse()
+            if connection is None:
+                connection = self._dial(min(connect, max(deadline - time.monotonic(), 0.001)))
+        except BaseException:
+            self._slots.release()
+            raise
+        return connection
+
+    def _take_slot(self, deadline: float) -> None:
+        if self._slots.acquire(blocking=False):
+            return
+        if not self._slots.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            raise PoolTimeout
+
+    def _reuse(self) -> Connection | None:
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                return None
+            # Readable while idle means closed, or bytes nobody asked for: never a next response.
+            young = time.monotonic() - connection.idle_since < self._idle_seconds
+            if young and not connection.readable():
+                connection.reused = True
+                connection.wrote = False
+                return connection
+            connection.close()
+        return None
+
+    def give_back(self, connection: Connection) -> None:
+        """Return a connection whose exchange ended cleanly."""
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+        # The oldest go first; without this a burst would leave its sockets open for good.
+        while self._idle and connection.idle_since - self._idle[0].idle_since > self._idle_seconds:
+            try:
+                self._idle.popleft().close()
+            except IndexError:
+                break
+        self._slots.release()
+
+    def discard(self, connection: Connection) -> None:
+        """Close a connection of which nothing more can be trusted."""
+        connection.close()
+        self._slots.release()
+
+    def close(self) -> None:
+        """Close what is idle; connections in use close when they come back."""
+        while self._idle:
+            self._idle.pop().close()
