@@ -1,0 +1,33 @@
+"""Whose limit it is: the user, else the client's address."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import Any
+
+from flask import request
+
+
+def client_key() -> str:
+    """The key of the current request: `user:<subject>`, else `ip:<address>`."""
+    return key_of(request.environ)
+
+
+def key_of(environ: dict[str, Any]) -> str:
+    """The key of a request. An IPv6 client counts by its /64, which is what one customer gets."""
+    identity = environ.get("gateway.identity")
+    if identity is not None:
+        return f"{identity.kind}:{identity.subject}"
+    return "ip:" + _network(environ["gateway.edge"].address)
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address or "unix"
+    if parsed.version == 6:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address

@@ -1,0 +1,110 @@
+"""The store of one machine: LMDB, mapped into every worker, changed inside transactions.
+
+A write transaction holds a lock that all workers share, for microseconds: nothing inside one may
+wait, log or switch greenlets. A worker killed inside one frees the lock and leaves no trace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import os
+import struct
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+_SIZE = 64 * 1024 * 1024
+_COUNTER = struct.Struct("<Q")
+
+StoreError = lmdb.Error
+
+
+def store_folder(url: str) -> Path:
+    """The folder that a `lmdb://` URL means. Without a path: one in the temporary directory for
+    each user and checkout, so that all workers of a gateway meet there."""
+    path = url.removeprefix("lmdb://")
+    if path:
+        return Path(path)
+    place = hashlib.blake2b(str(Path.cwd()).encode(), digest_size=6).hexdigest()
+    return Path(tempfile.gettempdir()) / f"gatehouse-{getpass.getuser()}-{place}"
+
+
+class EmbeddedStore:
+    """Key-value tables shared by all processes that open the same folder.
+
+    Opened at first use, in the process that uses it: a mapping must not cross a fork. Lost when
+    the folder is; nothing in it is a record to keep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._environment: Any = None
+        self._tables: dict[bytes, Any] = {}
+        _stores.add(self)
+
+    def environment(self) -> Any:
+        """The opened LMDB environment of this process. Raises StoreError or OSError."""
+        if self._environment is None:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            environment = lmdb.open(
+                str(self.folder),
+                map_size=_SIZE,
+                max_dbs=8,
+                max_readers=1024,
+                mode=0o600,
+                # Written through the mapping and never synced: shared memory with a file's name.
+                writemap=True,
+                map_async=True,
+                sync=False,
+                metasync=False,
+            )
+            with (self.folder / "data.mdb").open("r+b") as data, contextlib.suppress(OSError):
+                # Without its blocks, a full disk would kill the worker that touches a new page.
+                os.posix_fallocate(data.fileno(), 0, _SIZE)
+            environment.reader_check()
+            for name in (b"windows", b"expiry", b"counters"):
+                self._tables[name] = environment.open_db(name)
+            self._environment = environment
+        return self._environment
+
+    def table(self, name: bytes) -> Any:
+        """A table's handle, to be named in a transaction of `environment()`."""
+        self.environment()
+        return self._tables[name]
+
+    def count(self, name: str, amount: int = 1) -> int:
+        """Add to a counter that all workers share, and return its value."""
+        table = self.table(b"counters")
+        key = name.encode()
+        with self.environment().begin(write=True, db=table) as transaction:
+            stored = transaction.get(key)
+            value: int = (_COUNTER.unpack(stored)[0] if stored else 0) + amount
+            transaction.put(key, _COUNTER.pack(value))
+        return value
+
+    def forget_process(self) -> None:
+        """After a fork: the child opens the store anew."""
+        self._environment = None
+        self._tables = {}
+
+    def close(self) -> None:
+        """Unmap; a later use opens it again."""
+        if self._environment is not None:
+            self._environment.close()
+        self.forget_process()
+
+
+_stores: weakref.WeakSet[EmbeddedStore] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store.forget_process()
+
+
+os.register_at_fork(after_in_child=_after_fork)
