@@ -1,0 +1,115 @@
+"""The keys that tokens are verified with: from the environment or PEM files, each with its `kid`.
+
+Every key is pinned to one algorithm, so a token can choose neither: not `none`, not HS256 with a
+public key as its secret (RFC 8725 section 3.1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+ALGORITHMS = frozenset(
+    [f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)]
+    + ["EdDSA"]
+)
+_HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A verification key. `kid` is empty for one that tokens need not name."""
+
+    kid: str
+    algorithm: str
+    material: Any
+    secret: str = ""
+
+
+class KeySet:
+    """Finds the key of a token. Several keys at once let one be rotated out."""
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        self._by_kid = {key.kid: key for key in keys if key.kid}
+        self._unnamed = tuple(key for key in keys if not key.kid)
+        self.keys = keys
+
+    def candidates(self, header: Mapping[str, Any]) -> Iterator[Key]:
+        """The keys that may have signed a token with this header: the named one, or those
+        without a name; a lone key serves tokens that name none. Other algorithms are left out."""
+        kid = header.get("kid")
+        if kid is None:
+            found = self._unnamed or (self.keys if len(self.keys) == 1 else ())
+        else:
+            named = self._by_kid.get(kid) if isinstance(kid, str) else None
+            found = (named,) if named else ()
+        return (key for key in found if key.algorithm == header.get("alg"))
+
+    def signing_secret(self) -> Key | None:
+        """A shared secret that development tokens can be signed with, if there is one."""
+        return next((key for key in self.keys if key.secret), None)
+
+
+def load_keys(
+    secret: str, entries: str, environ: Mapping[str, str] | None = None
+) -> tuple[KeySet, list[str]]:
+    """Read JWT_SECRET and JWT_KEYS. Returns the keys and every fault found, naming no secret."""
+    environ = os.environ if environ is None else environ
+    keys: list[Key] = []
+    faults: list[str] = []
+    if secret:
+        try:
+            keys.append(_key("", "HS256", secret.encode(), secret))
+        except ValueError as error:
+            faults.append(f"JWT_SECRET {error}")
+    for number, part in enumerate(filter(None, (p.strip() for p in entries.split(","))), 1):
+        try:
+            keys.append(_entry(part, environ))
+        except (ValueError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            faults.append(f"JWT_KEYS entry {number} {reason}")
+    if not keys and not faults:
+        faults.append("JWT_SECRET or JWT_KEYS must be set: there is no default key")
+    kids = [key.kid for key in keys if key.kid]
+    faults += [f"JWT_KEYS has the kid {k!r} twice" for k in sorted(set(kids)) if kids.count(k) > 1]
+    return KeySet(tuple(keys)), faults
+
+
+def _entry(text: str, environ: Mapping[str, str]) -> Key:
+    """`[kid=]ALG:file:/path` or `[kid=]ALG:env:NAME`."""
+    head, _, source = text.partition(":")
+    kid, mark, algorithm = head.rpartition("=")
+    if mark and not kid:
+        raise ValueError("has an empty kid")
+    scheme, _, place = source.partition(":")
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"needs one of the algorithms {', '.join(sorted(ALGORITHMS))}")
+    if scheme == "file":
+        material = Path(place).read_bytes()
+    elif scheme == "env":
+        if not environ.get(place):
+            raise ValueError(f"names the variable {place}, which is not set")
+        material = environ[place].encode()
+    else:
+        raise ValueError("must be [kid=]ALG:file:PATH or [kid=]ALG:env:NAME")
+    return _key(kid, algorithm, material, material.decode("utf-8", "replace"))
+
+
+def _key(kid: str, algorithm: str, material: bytes, text: str) -> Key:
+    needed = _HMAC_BYTES.get(algorithm)
+    if needed is not None:
+        if len(material) < needed:
+            raise ValueError(f"is shorter than the {needed} bytes that {algorithm} needs")
+        return Key(kid, algorithm, material.strip(), text.strip())
+    try:
+        prepared = jwt.get_algorithm_by_name(algorithm).prepare_key(material)
+    except (jwt.InvalidKeyError, ValueError, TypeError):
+        raise ValueError(f"is no PEM public key for {algorithm}") from None
+    if hasattr(prepared, "private_bytes"):
+        raise ValueError("is a private key: the gateway needs the public one only")
+    return Key(kid, algorithm, prepared)

@@ -1,0 +1,135 @@
+"""Verifying JSON Web Tokens, and remembering the verdict until they expire."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import cachetools
+import jwt
+
+from gateway.authentication.identity import Identity
+from gateway.authentication.keys import KeySet
+from gateway.errors import Unauthenticated
+
+MAX_TOKEN = 8192
+_REMEMBER = 300.0
+
+
+class TokenVerifier:
+    """Turns a token into an Identity, or raises Unauthenticated with the reason.
+
+    Verified tokens are remembered by this worker, at most `cache_size` of them, for at most five
+    minutes and never past their `exp`. 0 remembers none. `clock` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        keys: KeySet,
+        *,
+        issuer: str = "",
+        audience: str = "",
+        leeway: float = 30,
+        cache_size: int = 10_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer or None
+        self._audience = audience or None
+        self._leeway = leeway
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: cachetools.TLRUCache[str, Identity] = cachetools.TLRUCache(
+            max(cache_size, 1), ttu=_until, timer=clock
+        )
+        self._remember = cache_size > 0
+
+    def verify(self, token: str) -> Identity:
+        """The identity a token proves. Raises Unauthenticated: expired and invalid told apart."""
+        with self._lock:
+            known = self._known.get(token)
+        if known is not None:
+            return known
+        identity = _identity(self._decode(token))
+        # A token inside the leeway after its exp is verified anew each time.
+        if self._remember and identity.claims["exp"] > self._clock():
+            with self._lock:
+                self._known[token] = identity
+        return identity
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        if len(token) > MAX_TOKEN:
+            raise invalid("The token is too long.")
+        try:
+            header = jwt.get_unverified_header(token)
+            for key in self._keys.candidates(header):
+                try:
+                    return self._checked(token, key.material, key.algorithm)
+                except jwt.InvalidSignatureError:
+                    continue
+        except jwt.ExpiredSignatureError:
+            raise invalid("The token has expired.", slug="token_expired") from None
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            raise invalid() from None
+        raise invalid()
+
+    def _checked(self, token: str, material: Any, algorithm: str) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            material,
+            algorithms=[algorithm],
+            issuer=self._issuer,
+            audience=self._audience,
+            leeway=self._leeway,
+            options={
+                "require": ["exp"],
+                "verify_aud": self._audience is not None,
+                "verify_iss": self._issuer is not None,
+                "verify_sub": False,
+            },
+        )
+        return claims
+
+
+def invalid(
+    detail: str = "The token is not valid.", slug: str = "token_invalid"
+) -> Unauthenticated:
+    """The refusal of a token that was presented (RFC 6750 section 3.1)."""
+    return Unauthenticated(detail, slug=slug, error="invalid_token")
+
+
+def _until(token: str, identity: Identity, now: float) -> float:
+    """When to forget a token: cachetools asks once, as it is stored."""
+    return min(float(identity.claims["exp"]), now + _REMEMBER)
+
+
+def _identity(claims: Mapping[str, Any]) -> Identity:
+    subject = claims.get("sub", claims.get("user_id"))
+    if isinstance(subject, bool) or not isinstance(subject, str | int) or subject == "":
+        raise invalid("The token names no subject.")
+    permissions = (*_strings(claims, "permissions"), *_scopes(claims))
+    return Identity(
+        str(subject),
+        roles=_strings(claims, "roles"),
+        permissions=tuple(dict.fromkeys(permissions)),
+        claims=claims,
+    )
+
+
+def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = claims.get(name) or []
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise invalid(f"The token's {name} are not a list of words.")
+    return tuple(value)
+
+
+def _scopes(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """`scope` is words parted by spaces (RFC 8693 section 4.2); some issuers send a list."""
+    value = claims.get("scope", claims.get("scp")) or []
+    if isinstance(value, str):
+        return tuple(value.split())
+    return _strings({"scope": value}, "scope")
