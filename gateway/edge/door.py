@@ -1,0 +1,168 @@
+"""Room 1. The WSGI layer around the application, and the first check inside it.
+
+Around: every request gets its record, and is accounted for when its body closes, whatever became
+of it. Inside: what no later room should have to think of is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from flask import Request, request
+from werkzeug.exceptions import NotFound
+
+from gateway.client import ClientConnection
+from gateway.edge.origin import TrustedProxies, edge_of, valid_host
+from gateway.errors import Refusal
+from gateway.exchange import Exchange
+from gateway.observability.access_log import AccessLog
+from gateway.observability.request_id import request_id
+from gateway.routes import UNMATCHED, Route
+from gateway.urls import check_path, raw_target
+
+# An unread body up to this size is read over by the server, and the connection lives on.
+_DRAINABLE = 64 * 1024
+
+StartResponse = Callable[..., Any]
+WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class Door:
+    """WSGI middleware: the exchange's beginning and end."""
+
+    def __init__(self, app: WSGIApp, proxies: TrustedProxies, log: AccessLog | None) -> None:
+        self._app = app
+        self._proxies = proxies
+        self._log = log
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        edge = edge_of(environ, self._proxies)
+        exchange = Exchange(request_id(environ), time.monotonic(), client=edge.address)
+        client = ClientConnection(environ)
+        environ["gateway.edge"] = edge
+        environ["gateway.exchange"] = exchange
+        environ["gateway.client"] = client
+        # What rooms add to the client's response; replaces an upstream's fields of these names.
+        added = environ["gateway.added"] = [("X-Request-ID", exchange.request_id)]
+        departure = Departure(environ, exchange, client, self._log)
+
+        def start(status: str, fields: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            departure.status = int(status[:3])
+            names = {name.lower() for name, _ in added}
+            fields = [field for field in fields if field[0].lower() not in names] + added
+            if _body_left(environ):
+                client.close_after_response()
+            exchange.head_at = time.monotonic()
+            return start_response(status, fields, exc_info)
+
+        try:
+            departure.serve(self._app(environ, start))
+        except BaseException:
+            departure.close()
+            raise
+        return departure
+
+
+def _body_left(environ: dict[str, Any]) -> bool:
+    """Whether a body remains that the server should not read over."""
+    body = environ.get("gateway.body")
+    if body is not None and body.finished:
+        return bool(getattr(environ["wsgi.input"], "failed", False))
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        return True
+    declared: str = environ.get("CONTENT_LENGTH") or ""
+    return declared.isdigit() and int(declared) > _DRAINABLE
+
+
+class Departure:
+    """The response on its way out: counts bytes, and closes the books when the server closes it."""
+
+    __slots__ = ("_body", "_client", "_environ", "_exchange", "_log", "_pieces", "sent", "status")
+
+    def __init__(
+        self,
+        environ: dict[str, Any],
+        exchange: Exchange,
+        client: ClientConnection,
+        log: AccessLog | None,
+    ) -> None:
+        self._environ = environ
+        self._exchange = exchange
+        self._client = client
+        self._log = log
+        self._body: Iterable[bytes] = ()
+        self._pieces: Iterator[bytes] = iter(())
+        self.sent = 0
+        self.status = 0
+
+    def serve(self, body: Iterable[bytes]) -> None:
+        """Take the application's response body."""
+        self._body = body
+        self._pieces = iter(body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = next(self._pieces)
+        self.sent += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Called once by the server, after the last byte or a broken transfer."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+            for body in self._exchange.bodies:
+                body.close()
+            if self._client.closing and _body_left(self._environ):
+                self._client.linger()
+        finally:
+            if self._log is not None and not self._environ.get("gateway.quiet"):
+                self._log.write(self._exchange, self._environ, self.status, self.sent)
+
+
+def make_check(routes: dict[str, Route]) -> Callable[[], None]:
+    """The first `before_request` hook: refuse what routing and an upstream could read apart."""
+
+    def check() -> None:
+        environ = request.environ
+        rule = request.url_rule
+        route = UNMATCHED if rule is None else routes.get(rule.endpoint, UNMATCHED)
+        check_path(raw_target(environ)[0], encoded_slashes=route.encoded_slashes)
+        host = environ.get("HTTP_HOST")
+        if host is None:
+            if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+                raise Refusal("The Host field is missing.")
+        elif not valid_host(host):
+            raise Refusal("The Host field is malformed.")
+        if route.siblings:
+            route = _sibling(request, route, routes)
+        environ["gateway.route"] = route
+        exchange: Exchange = environ["gateway.exchange"]
+        if rule is not None:
+            exchange.route = rule.rule
+        if route.service is not None:
+            exchange.service = route.service.name
+        elif route.internal:
+            environ["gateway.quiet"] = True
+
+    return check
+
+
+def _sibling(asked: Request, route: Route, routes: dict[str, Route]) -> Route:
+    """The route in the first service of the group whose header values the request has."""
+    for service, rules in route.siblings:
+        wanted = service.required_headers.items()
+        if all(asked.headers.get(name) == value for name, value in wanted):
+            if service is route.service:
+                return route
+            bound = rules.bind("")
+            rule, values = bound.match(asked.path, asked.method, return_rule=True)
+            asked.url_rule, asked.view_args = rule, dict(values)
+            return routes[rule.endpoint]
+    raise NotFound

@@ -1,0 +1,96 @@
+"""Every failure as one kind of response: problem+json with the request id, nothing internal."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, request
+from gunicorn.http.errors import NoMoreData, ParseException
+from werkzeug.exceptions import HTTPException
+
+from gateway.errors import (
+    ClientBodyError,
+    ClientGone,
+    PoolTimeout,
+    Refusal,
+    UpstreamError,
+    phrase,
+    problem,
+)
+from gateway.exchange import Exchange
+
+log = logging.getLogger("gateway")
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Answer every exception that leaves a view or a hook."""
+    app.register_error_handler(HTTPException, _on_http)
+    app.register_error_handler(UpstreamError, _on_upstream)
+    app.register_error_handler(ClientGone, _on_client_gone)
+    # Views that read the body themselves meet the server's own errors.
+    app.register_error_handler(ParseException, _on_bad_body)
+    app.register_error_handler(NoMoreData, _on_bad_body)
+    app.register_error_handler(Exception, _on_bug)
+
+
+def _exchange() -> Exchange:
+    exchange: Exchange = request.environ["gateway.exchange"]
+    return exchange
+
+
+def _respond(status: int, slug: str, detail: str) -> Response:
+    body, media_type = problem(status, slug, detail, _exchange().request_id)
+    return Response(body, f"{status} {phrase(status)}", content_type=media_type)
+
+
+def _on_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if error.response is not None or status < 400:
+        return error.get_response(request.environ)  # type: ignore[return-value]  # abort(response)
+    if isinstance(error, Refusal):
+        slug, extra = error.slug, error.extra_headers
+        detail = error.description or ""
+    else:
+        slug = (error.name or "error").lower().replace(" ", "_")
+        extra = tuple(h for h in error.get_headers(request.environ) if h[0] != "Content-Type")
+        detail = _DETAILS.get(status) or error.name
+    _exchange().blame("gateway" if status >= 500 and status != 508 else "client", slug)
+    response = _respond(status, slug, detail)
+    for name, value in extra:
+        response.headers.add(name, value)
+    return response
+
+
+_DETAILS = {
+    404: "No route matches this path.",
+    405: "The method is not allowed here.",
+    413: "The request body is too large.",
+    415: "The media type is not supported here.",
+}
+
+
+def _on_upstream(error: UpstreamError) -> Response:
+    party = "gateway" if isinstance(error, PoolTimeout) else "upstream"
+    _exchange().blame(party, error.reason)
+    exchange = _exchange()
+    log.warning("%s: %s %s (%s)", exchange.request_id, exchange.service, error.reason, error)
+    response = _respond(error.status, error.reason, error.title)
+    if error.status == 503:
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def _on_client_gone(error: ClientGone) -> Response:
+    _exchange().blame("client", "client_gone")
+    return Response(status=499)  # nobody reads it; the log does
+
+
+def _on_bad_body(error: Exception) -> Response:
+    return _on_http(ClientBodyError("The request body is malformed or cut short."))
+
+
+def _on_bug(error: Exception) -> Response:
+    exchange = _exchange()
+    exchange.blame("gateway", "bug")
+    log.error("%s: unexpected error", exchange.request_id, exc_info=error)
+    return _respond(500, "internal_error", "The gateway failed. The request id finds the cause.")

@@ -1,0 +1,1 @@
+"""What happened: request ids and the access log."""

@@ -1,0 +1,68 @@
+"""One JSON line for every request, written when its body closes.
+
+time, request_id, client, method, path, route (the template), service, target, status, party (who
+failed: client, gateway or upstream; empty if nobody), reason, user, bytes_in, bytes_out,
+duration_ms (arrival to the last byte), upstream_ms (until the upstream's response head), gateway_ms
+(until the client's response head, less upstream_ms), attempts. The query is left out: it may hold
+secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from gateway.exchange import Exchange
+
+
+class AccessLog:
+    """Writes lines with `write`, one call each, so that lines of several workers do not mix."""
+
+    def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
+        self._write = write or _to_stdout
+
+    def write(self, exchange: Exchange, environ: dict[str, Any], status: int, sent: int) -> None:
+        """Account for one request. Never raises: a full disk must not fail requests."""
+        now = time.monotonic()
+        head_at = exchange.head_at or now
+        body = environ.get("gateway.body")
+        attempts = exchange.attempts
+        line = {
+            "time": round(time.time(), 3),
+            "request_id": exchange.request_id,
+            "client": exchange.client,
+            "method": environ["REQUEST_METHOD"],
+            "path": _path(environ),
+            "route": exchange.route,
+            "service": exchange.service,
+            "target": attempts[-1].target if attempts else "",
+            "status": 499 if exchange.reason == "client_gone" else status,
+            "party": exchange.party,
+            "reason": exchange.reason,
+            "user": exchange.user,
+            "bytes_in": body.received if body is not None else 0,
+            "bytes_out": sent,
+            "duration_ms": round((now - exchange.started) * 1000, 3),
+            "upstream_ms": round(exchange.upstream_seconds * 1000, 3),
+            "gateway_ms": round((head_at - exchange.started - exchange.upstream_seconds) * 1000, 3),
+            "attempts": len(attempts),
+        }
+        try:
+            self._write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        except (OSError, orjson.JSONEncodeError) as error:
+            sys.stderr.write(f"access log: {type(error).__name__}\n")
+
+
+def _path(environ: dict[str, Any]) -> str:
+    raw = environ.get("RAW_URI") or environ.get("PATH_INFO", "")
+    path: str = raw.partition("?")[0]
+    return path if path.isascii() else ascii(path)
+
+
+def _to_stdout(line: bytes) -> None:
+    os.write(1, line)

@@ -1,0 +1,42 @@
+"""The paths that a service's own views claim, so that the catch-all cannot side-step them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask, request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+# A claim takes any value a segment can have: `/+7/refunds` must not slip past `<int:id>` into
+# the catch-all, to a backend that reads it as 7 after all.
+_TYPED = re.compile(r"<(?!path:)(?:[^<>:]+:)?([^<>:]+)>")
+
+
+def claim_paths(app: Flask, service: str, methods: Iterable[str]) -> None:
+    """Answer every other method on the paths of a service's views: 405, or 404 for a value that
+    the view's converter does not take."""
+    claimed: dict[str, set[str]] = defaultdict(set)
+    for rule in list(app.url_map.iter_rules()):
+        if rule.endpoint.startswith(f"{service}."):
+            claimed[_TYPED.sub(r"<\1>", rule.rule)] |= rule.methods or set()
+    for number, (path, declared) in enumerate(claimed.items()):
+        app.add_url_rule(
+            path,
+            f"{service}.claim_{number}",
+            _refuse(frozenset(declared)),
+            methods=sorted({*methods, *declared}),
+            provide_automatic_options=False,
+        )
+
+
+def _refuse(declared: frozenset[str]) -> Callable[..., Any]:
+    def claimed(**_values: object) -> Any:
+        if request.method in declared:
+            raise NotFound
+        raise MethodNotAllowed(sorted(declared))
+
+    claimed.__gateway_claim__ = True  # type: ignore[attr-defined]
+    return claimed

@@ -1,0 +1,134 @@
+"""Every rule of the application with what applies to it, settled at start and read per request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from werkzeug.routing import Map, Rule
+
+from gateway.authorization import MARK, Access, Part
+from gateway.service import Service
+
+Parts = tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint. `access` maps a method to what it requires, None for public.
+
+    `siblings` are services with the same prefix that tell requests apart by header values; empty
+    where no choice has to be made.
+    """
+
+    endpoint: str
+    service: Service | None
+    access: Mapping[str, Parts | None]
+    encoded_slashes: bool
+    internal: bool = False
+    siblings: tuple[tuple[Service, Map], ...] = ()
+
+
+#: What a request that matches no rule is treated as: checked and limited, then 404 or 405.
+UNMATCHED = Route("", None, {}, encoded_slashes=False)
+
+
+def compile_routes(app: Flask) -> tuple[dict[str, Route], list[str]]:
+    """All routes by endpoint, and the faults: every method of every rule must require something
+    or be marked public."""
+    methods: dict[str, set[str]] = {}
+    automatic: set[str] = set()
+    for rule in app.url_map.iter_rules():
+        methods.setdefault(rule.endpoint, set()).update(rule.methods or ())
+        if getattr(rule, "provide_automatic_options", False):  # set by Flask
+            automatic.add(rule.endpoint)
+    siblings = _siblings(app)
+    routes: dict[str, Route] = {}
+    faults: list[str] = []
+    for endpoint, served in methods.items():
+        view = app.view_functions[endpoint]
+        service = _service_of(app, endpoint)
+        access, open_methods = _access(view, service, served)
+        internal = hasattr(view, "__gateway_claim__") or endpoint.startswith("gateway_ops.")
+        if endpoint in automatic and "OPTIONS" in open_methods:
+            open_methods.remove("OPTIONS")  # Flask's own answer: nothing but Allow
+            access["OPTIONS"] = None
+        if open_methods and not internal:
+            faults.append(_unguarded(endpoint, view, service, open_methods))
+        routes[endpoint] = Route(
+            endpoint,
+            service,
+            dict.fromkeys(served) if internal else access,
+            service is not None and service.allow_encoded_slashes,
+            endpoint.startswith("gateway_ops."),
+            siblings.get(service.url_prefix or "", ()) if service else (),
+        )
+    return routes, faults
+
+
+def _service_of(app: Flask, endpoint: str) -> Service | None:
+    """The service an endpoint belongs to; nested blueprints belong to the service around them."""
+    name = endpoint
+    while "." in name:
+        name = name.rpartition(".")[0]
+        blueprint = app.blueprints.get(name)
+        if isinstance(blueprint, Service):
+            return blueprint
+    return None
+
+
+def _access(
+    view: Any, service: Service | None, served: set[str]
+) -> tuple[dict[str, Parts | None], list[str]]:
+    """What each method requires, and the methods nobody said anything about."""
+    own: list[Access] = getattr(view, MARK, [])
+    shared: list[Access] = getattr(service, MARK, [])
+    access: dict[str, Parts | None] = {}
+    unsaid: list[str] = []
+    for method in sorted(served):
+        mine = [a for a in own if method in a.methods]
+        theirs = [a for a in shared if method in a.methods]
+        needed = [a for a in mine if a.parts is not None]
+        if not mine and not theirs:
+            unsaid.append(method)
+        elif mine and not needed:
+            access[method] = None
+        else:
+            needed += [a for a in theirs if a.parts is not None]
+            access[method] = sum((a.parts or () for a in needed), ()) if needed else None
+    return access, unsaid
+
+
+def _unguarded(endpoint: str, view: Any, service: Service | None, methods: list[str]) -> str:
+    if service is not None and endpoint == f"{service.name}.forward":
+        what, where = f"service {service.name!r}", service.declared_at
+    else:
+        code = getattr(view, "__code__", None)
+        what = f"view {endpoint!r}"
+        where = f"{code.co_filename}:{code.co_firstlineno}" if code else "unknown place"
+    return f"{what} neither requires anything nor is public for {', '.join(methods)} ({where})"
+
+
+def _siblings(app: Flask) -> dict[str, tuple[tuple[Service, Map], ...]]:
+    """Groups of services that share a prefix or need header values, in the order of the list."""
+    groups: dict[str, list[Service]] = {}
+    for blueprint in app.blueprints.values():
+        if isinstance(blueprint, Service):
+            groups.setdefault(blueprint.url_prefix or "", []).append(blueprint)
+    return {
+        prefix: tuple((service, _own_map(app, service)) for service in group)
+        for prefix, group in groups.items()
+        if any(service.required_headers for service in group)
+    }
+
+
+def _own_map(app: Flask, service: Service) -> Map:
+    """The rules of one service alone, so that a request can be matched within it."""
+    rules = [
+        Rule(rule.rule, endpoint=rule.endpoint, methods=rule.methods, strict_slashes=False)
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith(f"{service.name}.")
+    ]
+    return Map(rules, strict_slashes=False, merge_slashes=False)

@@ -1,0 +1,167 @@
+"""A backend service: a Flask Blueprint that forwards what no view of its own answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from flask import Blueprint, Response, current_app, request
+
+from gateway.authorization import ALL_METHODS
+from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest
+from gateway.forwarding import finalize, prepare
+from gateway.paths import claim_paths
+
+DEFAULT_LIMIT = -1
+
+
+class Service(Blueprint):
+    """One backend service of the API.
+
+    name: also names its address, `<NAME>_URL` (dashes become underscores): comma-separated
+        instances; empty for none, which answers 503; unset is a fault at start.
+    url_prefix: the paths it owns, matched on segment boundaries.
+    methods: those that are forwarded; any other answers 405.
+    strip_prefix: True removes url_prefix before forwarding, a string just that part of it.
+    headers: only requests with these field values are this service's; others fall to a service
+        with the same prefix further down the list, or 404.
+    upstream: the address, instead of the environment variable.
+    preserve_host: send the client's Host instead of the upstream's own.
+    allow_encoded_slashes: let `%2F` in paths reach the backend; otherwise 400.
+    timeouts: connect, read and total; None in a field takes the setting.
+    max_body: largest request body in bytes; None for any size; default: MAX_BODY_BYTES.
+    pool_size: most connections of a worker to an instance; None takes the setting.
+    hide_credentials: do not pass `Authorization` and the token header on.
+    policies: what happens between outline and transport, outermost first.
+    session: a `requests.Session` to forward through; default: the gateway's own, made at start.
+
+    Everything a Blueprint offers works. A view claims its path: a method it does not declare
+    answers 405 and is never forwarded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        import_name: str,
+        *,
+        url_prefix: str,
+        methods: Iterable[str] = ALL_METHODS,
+        strip_prefix: bool | str = False,
+        headers: Mapping[str, str] | None = None,
+        upstream: str | None = None,
+        preserve_host: bool = False,
+        allow_encoded_slashes: bool = False,
+        timeouts: Timeouts | None = None,
+        max_body: int | None = DEFAULT_LIMIT,
+        pool_size: int | None = None,
+        hide_credentials: bool = False,
+        policies: Sequence[Policy] = (),
+        session: requests.Session | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, import_name, url_prefix=url_prefix.rstrip("/"), **options)
+        self.methods = tuple(method.upper() for method in methods)
+        self.strip_prefix = strip_prefix
+        self.required_headers = dict(headers or {})
+        self.upstream = upstream
+        self.preserve_host = preserve_host
+        self.allow_encoded_slashes = allow_encoded_slashes
+        self.timeouts = timeouts or Timeouts()
+        self.max_body = max_body
+        self.pool_size = pool_size
+        self.hide_credentials = hide_credentials
+        self.policies = tuple(policies)
+        self.session = session
+        frame = sys._getframe(1)  # faults at start name the place to mend
+        self.declared_at = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that holds the address."""
+        return self.name.upper().replace("-", "_") + "_URL"
+
+    def address(self) -> str | None:
+        """Where the service is; None when nobody said."""
+        return self.upstream if self.upstream is not None else os.environ.get(self.variable)
+
+    def faults(self) -> list[str]:
+        """What is wrong with the declaration itself."""
+        found = []
+        prefix = self.url_prefix or ""
+        if not prefix.startswith("/") or "//" in prefix or "<" in prefix:
+            found.append(f"url_prefix {prefix!r} must be an absolute path without variables")
+        if isinstance(self.strip_prefix, str) and not (prefix + "/").startswith(
+            self.strip_prefix.rstrip("/") + "/"
+        ):
+            found.append(f"strip_prefix {self.strip_prefix!r} does not begin {prefix!r}")
+        if unknown := set(self.methods) - set(ALL_METHODS):
+            found.append(f"methods {sorted(unknown)} cannot be forwarded")
+        return [f"service {self.name!r}: {fault} ({self.declared_at})" for fault in found]
+
+    def register(self, app: Any, options: dict[str, Any]) -> None:
+        """Add the views, then the paths they claim, then the catch-all that forwards."""
+        super().register(app, options)
+        prefix = options.get("url_prefix") or self.url_prefix or ""
+        name = options.get("name", self.name)
+        claim_paths(app, name, self.methods)
+        for rule in (f"{prefix}/", f"{prefix}/<path:_rest>"):
+            app.add_url_rule(
+                rule,
+                f"{name}.forward",
+                self._catch_all,
+                methods=self.methods,
+                provide_automatic_options=False,
+            )
+
+    def _catch_all(self, _rest: str = "") -> Response:
+        return self.forward()
+
+    def forward(self, *, timeouts: Timeouts | None = None) -> Response:
+        """Forward the current request as it came and return the streaming response.
+
+        timeouts: for this call; what they leave open is the service's. Raises Refusal or
+        UpstreamError, which become problem+json.
+        """
+        environ = request.environ
+        exchange = environ["gateway.exchange"]
+        runtime: Runtime = current_app.extensions["gateway"].runtimes[self.name]
+        outline = prepare(
+            environ,
+            runtime,
+            environ.get("gateway.identity"),
+            exchange,
+            environ["gateway.client"],
+            runtime.timeouts if timeouts is None else timeouts.over(runtime.timeouts),
+        )
+        return finalize(runtime.handler(outline), runtime, environ, exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a service needs at run time, settled once at start."""
+
+    service: Service
+    handler: Handler
+    timeouts: Timeouts
+    strip: str
+    via: str
+    max_body: int | None
+    client_timeout: float
+    forwarded_header: bool
+    dropped: frozenset[str]
+    dropped_untrusted: frozenset[str]
+
+
+def chain(policies: Sequence[Policy], transport: Handler) -> Handler:
+    """The onion: the first policy outermost, the transport inside. None configured, no frame."""
+    handler = transport
+    for policy in reversed(policies):
+        handler = policy(handler)
+    return handler
+
+
+__all__ = ["Runtime", "Service", "UpstreamRequest", "chain"]
