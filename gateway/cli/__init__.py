@@ -1,0 +1,79 @@
+"""`flask gateway ...`: look at a gateway, check it, extend it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+from flask.cli import ScriptInfo
+
+from gateway.cli.new_service import new_service
+from gateway.cli.services import print_services
+from gateway.cli.settings import settings_table
+from gateway.cli.token import ROLES, development_token
+from gateway.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+@click.group()
+def group() -> None:
+    """Look at the gateway, check it, extend it."""
+
+
+def _fail(error: ConfigurationError) -> NoReturn:
+    click.echo(str(error), err=True)
+    raise SystemExit(1)
+
+
+def _load() -> Flask:
+    """The application, or its faults and exit code 1."""
+    try:
+        return click.get_current_context().ensure_object(ScriptInfo).load_app()
+    except ConfigurationError as error:
+        _fail(error)
+
+
+@group.command()
+def services() -> None:
+    """Every rule with its policies, limits and requirements."""
+    print_services(_load())
+
+
+@group.command()
+def check() -> None:
+    """All faults of settings and services at once; exit code 1 if there are any."""
+    app = _load()
+    found = len(app.extensions["gateway"].runtimes)
+    click.echo(f"The settings and {found} services are in order.")
+
+
+@group.command()
+@click.option("--role", type=click.Choice(ROLES), default="reader", show_default=True)
+@click.option("--subject", default=None, help="The user; default: the role's name.")
+@click.option("--expires", default=8 * 3600, show_default=True, help="Seconds it is valid.")
+def token(role: str, subject: str | None, expires: int) -> None:
+    """A development token, signed with the configured shared secret."""
+    try:
+        click.echo(development_token(role, subject or role, expires))
+    except ConfigurationError as error:
+        _fail(error)
+
+
+@group.command("new-service")
+@click.argument("name")
+@click.option("--prefix", required=True, help="Its paths, such as /api/v1/invoices.")
+def new_service_command(name: str, prefix: str) -> None:
+    """Write blueprints/NAME.py and list it in blueprints/__init__.py."""
+    try:
+        for line in new_service(name, prefix):
+            click.echo(line)
+    except ConfigurationError as error:
+        _fail(error)
+
+
+@group.command()
+def settings() -> None:
+    """The table of all settings, in Markdown."""
+    click.echo(settings_table(), nl=False)

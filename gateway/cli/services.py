@@ -1,0 +1,56 @@
+"""What `flask gateway services` prints."""
+
+from __future__ import annotations
+
+import click
+from flask import Flask
+
+from gateway.authorization import ALL_METHODS
+from gateway.routes import Parts, Route
+from gateway.service import Runtime
+
+
+def print_services(app: Flask) -> None:
+    """Every service, then each of its rules: methods, path, requirement, limits."""
+    gateway = app.extensions["gateway"]
+    for name, runtime in gateway.runtimes.items():
+        click.echo(_headline(name, runtime))
+        for rule in app.url_map.iter_rules():
+            route: Route = gateway.routes[rule.endpoint]
+            if route.service is runtime.service and ".claim_" not in rule.endpoint:
+                _print_rule(app, rule.rule, route)
+        click.echo()
+
+
+def _headline(name: str, runtime: Runtime) -> str:
+    service = runtime.service
+    timeouts = runtime.timeouts
+    policies = ", ".join(map(repr, service.policies)) or "none"
+    conditions = "".join(f" when {n}: {v}" for n, v in service.required_headers.items())
+    return (
+        f"{name}: {service.url_prefix}{conditions} -> {service.address() or 'no instance'}\n"
+        f"  timeouts connect {timeouts.connect:g} s, read {timeouts.read:g} s,"
+        f" total {timeouts.total:g} s; policies {policies}"
+    )
+
+
+def _print_rule(app: Flask, path: str, route: Route) -> None:
+    plan = app.extensions["gateway_limits"].get(route.endpoint)
+    limits = ", ".join(f"{r.scope} {r.limit}/{r.seconds}s" for r in plan.rules) if plan else "none"
+    for needed, methods in _by_requirement(route).items():
+        click.echo(f"  {','.join(methods):<40} {path.replace('path:_rest', '...')}")
+        click.echo(f"  {'':<40}   requires {needed}; limits {limits}")
+
+
+def _by_requirement(route: Route) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for method in ALL_METHODS:
+        if method in route.access:
+            found.setdefault(_words(route.access[method]), []).append(method)
+    return found
+
+
+def _words(parts: Parts | None) -> str:
+    if parts is None:
+        return "nothing (public)"
+    return " and ".join(map(str, parts)) or "any identity"

@@ -1,0 +1,75 @@
+"""Development tokens: what `make run` prints and `make token` gives."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import jwt
+
+from gateway.application import create_app, load_settings
+from gateway.authentication.keys import load_keys
+from gateway.authorization import AnyOf, Part, Scope
+from gateway.errors import ConfigurationError
+
+ROLES = ("reader", "writer", "admin")
+
+
+def development_token(role: str, subject: str, expires: int) -> str:
+    """A signed token for `role`, valid for `expires` seconds.
+
+    reader: every permission that ends in `:read`. writer: every permission that a service names.
+    admin: all permissions of every kind, by wildcard. Raises ConfigurationError without a shared
+    secret: a gateway that has public keys alone cannot sign, and must not.
+    """
+    settings = load_settings()
+    keys, faults = load_keys(settings.JWT_SECRET, settings.JWT_KEYS)
+    key = keys.signing_secret()
+    if key is None:
+        raise ConfigurationError(faults or ["development tokens need a shared secret: JWT_SECRET"])
+    now = int(time.time())
+    claims: dict[str, object] = {
+        "sub": subject,
+        "iat": now,
+        "exp": now + expires,
+        "roles": [role],
+        "permissions": _permissions(role),
+    }
+    if settings.JWT_ISSUER:
+        claims["iss"] = settings.JWT_ISSUER
+    if settings.JWT_AUDIENCE:
+        claims["aud"] = settings.JWT_AUDIENCE
+    headers = {"kid": key.kid} if key.kid else None
+    return jwt.encode(claims, key.secret, algorithm=key.algorithm, headers=headers)
+
+
+def _permissions(role: str) -> list[str]:
+    """The permissions that the services of this gateway ask for, as far as the role has them."""
+    from blueprints import SERVICES  # the fork's own
+
+    for service in SERVICES:  # a terminal that only wants a token need not know addresses
+        os.environ.setdefault(service.variable, "")
+    settings = load_settings().model_copy(
+        update={"STATE_URL": "memory://", "ALLOW_MEMORY_STATE": True}
+    )
+    routes = create_app(settings).extensions["gateway"].routes
+    named = {
+        scope.name
+        for route in routes.values()
+        for parts in route.access.values()
+        for part in parts or ()
+        for scope in _scopes(part)
+    }
+    if role == "reader":
+        return sorted(name for name in named if name.endswith(":read"))
+    if role == "writer":
+        return sorted(named)
+    return sorted({name.partition(":")[0] + ":*" for name in named})
+
+
+def _scopes(part: Part) -> Iterator[Scope]:
+    if isinstance(part, Scope):
+        yield part
+    elif isinstance(part, AnyOf):
+        yield from (p for p in part.parts if isinstance(p, Scope))

@@ -1,0 +1,129 @@
+"""gunicorn's settings and hooks: `gunicorn -c python:gateway.server app:app`.
+
+Read by the master before it forks, so nothing here may load what gevent patches later.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway import lifecycle
+from settings import Settings
+
+try:
+    _settings = Settings()
+except ValidationError:
+    # Wrong values are reported by on_starting, with every other fault.
+    _settings = Settings.model_construct()
+
+bind = _settings.bind
+workers = _settings.WEB_CONCURRENCY
+worker_class = {
+    "gevent": "gateway.workers.GeventWorker",
+    "gthread": "gateway.workers.ThreadWorker",
+}[_settings.WORKER_CLASS]
+worker_connections = _settings.WORKER_CONNECTIONS
+if _settings.WORKER_CLASS == "gthread":
+    threads = _settings.WORKER_THREADS
+    # Room for connections that are merely kept alive beside those being served.
+    worker_connections = max(_settings.WORKER_CONNECTIONS, 2 * threads)
+keepalive = _settings.KEEPALIVE_SECONDS
+timeout = 60
+graceful_timeout = _settings.GRACEFUL_TIMEOUT
+max_requests = _settings.MAX_REQUESTS
+max_requests_jitter = _settings.MAX_REQUESTS_JITTER
+limit_request_line = _settings.LIMIT_REQUEST_LINE
+limit_request_fields = _settings.LIMIT_REQUEST_FIELDS
+limit_request_field_size = _settings.LIMIT_REQUEST_FIELD_SIZE
+# Proxies are trusted by gateway.edge alone; gunicorn must not let one set the scheme or path.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+# X_User_Id would arrive as X-User-Id.
+header_map = "drop"
+errorlog = "-"
+accesslog = None
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  gunicorn's advice
+
+
+def on_starting(server: Any) -> None:
+    """Check everything once, in a process of its own, before any worker is started."""
+    child = os.fork()
+    if child == 0:
+        os._exit(_checked(server.app.wsgi))
+    _, status = os.waitpid(child, 0)
+    if status:
+        sys.exit(1)
+
+
+def _checked(load: Callable[[], Any]) -> int:
+    """0 if the application can be loaded; otherwise its faults are printed."""
+    from gateway.errors import ConfigurationError  # see the module's docstring
+
+    try:
+        from gateway.application import load_settings
+
+        load_settings()
+        load()
+    except ConfigurationError as error:
+        sys.stderr.write(f"The gateway cannot start:\n{error}\n")
+        return 1
+    except Exception:  # noqa: BLE001  a fault of the fork's own code: its author needs the place
+        import traceback
+
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stderr.flush()
+    return 0
+
+
+def when_ready(server: Any) -> None:
+    """Have a graceful stop begin with a time in which `/readyz` alone says no."""
+    stop = server.stop
+
+    def drain_and_stop(graceful: bool = True) -> None:
+        if graceful and lifecycle.phase() == lifecycle.SERVING:
+            lifecycle.enter(lifecycle.DRAINING)
+            graceful = not _interrupted(server, _settings.DRAIN_SECONDS)
+        lifecycle.enter(lifecycle.STOPPING)
+        stop(graceful)
+
+    server.stop = drain_and_stop
+
+
+def _interrupted(server: Any, seconds: float) -> bool:
+    """Wait; True as soon as a signal asks for a quick stop instead."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        try:
+            if server.SIG_QUEUE.get(timeout=min(left, 0.1)) in (signal.SIGINT, signal.SIGQUIT):
+                return True
+        except queue.Empty:
+            continue
+    return False
+
+
+def post_worker_init(worker: Any) -> None:
+    """The gateway's own messages go where gunicorn's go, and look like them."""
+    log = logging.getLogger("gateway")
+    log.handlers = worker.log.error_log.handlers
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def pre_request(worker: Any, request: Any) -> None:
+    """Leave the parsed message on its body, where the application finds it: it still has repeated
+    fields apart, and can be told to close the connection."""
+    request.body.message = request
