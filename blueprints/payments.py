@@ -1,0 +1,8 @@
+"""Payments: charges and their state, for those who may write them."""
+
+from gateway import Service, Timeouts, limiter, require
+
+payments = Service("payments", __name__, url_prefix="/api/v1/payments", timeouts=Timeouts(read=20))
+
+limiter.limit("30/minute")(payments)
+require("payment:write")(payments)

@@ -1,0 +1,9 @@
+"""Products: the catalogue, open to everybody who reads."""
+
+from gateway import READ, WRITE, Service, limiter, public, require
+
+products = Service("products", __name__, url_prefix="/api/v1/products")
+
+limiter.limit("20/second;600/minute")(products)
+public(products, methods=READ)
+require("product:write", methods=WRITE)(products)
