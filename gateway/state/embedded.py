@@ -12,7 +12,9 @@ import hashlib
 import os
 import struct
 import tempfile
+import threading
 import weakref
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import lmdb
 
 _SIZE = 64 * 1024 * 1024
 _COUNTER = struct.Struct("<Q")
+_TABLES = (b"windows", b"expiry", b"counters")
 
 StoreError = lmdb.Error
 
@@ -42,40 +45,24 @@ class EmbeddedStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._environment: Any = None
-        self._tables: dict[bytes, Any] = {}
+        self.folder = folder.resolve()
+        self._opened: _Opened | None = None
         _stores.add(self)
 
     def environment(self) -> Any:
         """The opened LMDB environment of this process. Raises StoreError or OSError."""
-        if self._environment is None:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            environment = lmdb.open(
-                str(self.folder),
-                map_size=_SIZE,
-                max_dbs=8,
-                max_readers=1024,
-                mode=0o600,
-                # Written through the mapping and never synced: shared memory with a file's name.
-                writemap=True,
-                map_async=True,
-                sync=False,
-                metasync=False,
-            )
-            with (self.folder / "data.mdb").open("r+b") as data, contextlib.suppress(OSError):
-                # Without its blocks, a full disk would kill the worker that touches a new page.
-                os.posix_fallocate(data.fileno(), 0, _SIZE)
-            environment.reader_check()
-            for name in (b"windows", b"expiry", b"counters"):
-                self._tables[name] = environment.open_db(name)
-            self._environment = environment
-        return self._environment
+        return (self._opened or self._open()).environment
 
     def table(self, name: bytes) -> Any:
         """A table's handle, to be named in a transaction of `environment()`."""
-        self.environment()
-        return self._tables[name]
+        return (self._opened or self._open()).tables[name]
+
+    def _open(self) -> _Opened:
+        # LMDB may be opened once in a process, so stores of one folder share what is opened.
+        with _opening:
+            self._opened = _mapped.get(self.folder) or _open_folder(self.folder)
+            _mapped[self.folder] = self._opened
+            return self._opened
 
     def count(self, name: str, amount: int = 1) -> int:
         """Add to a counter that all workers share, and return its value."""
@@ -89,20 +76,56 @@ class EmbeddedStore:
 
     def forget_process(self) -> None:
         """After a fork: the child opens the store anew."""
-        self._environment = None
-        self._tables = {}
+        self._opened = None
 
     def close(self) -> None:
-        """Unmap; a later use opens it again."""
-        if self._environment is not None:
-            self._environment.close()
-        self.forget_process()
+        """Unmap, for every store of this folder; a later use opens it again."""
+        with _opening:
+            opened = _mapped.pop(self.folder, None)
+            for store in list(_stores):
+                if store.folder == self.folder:
+                    store.forget_process()
+            if opened is not None:
+                opened.environment.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    environment: Any
+    tables: dict[bytes, Any]
+
+
+def _open_folder(folder: Path) -> _Opened:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment = lmdb.open(
+        str(folder),
+        map_size=_SIZE,
+        max_dbs=8,
+        max_readers=1024,
+        mode=0o600,
+        # Written through the mapping and never synced: shared memory with a file's name.
+        writemap=True,
+        map_async=True,
+        sync=False,
+        metasync=False,
+    )
+    with (folder / "data.mdb").open("r+b") as data, contextlib.suppress(OSError):
+        # Without its blocks, a full disk would kill the worker that touches a new page.
+        os.posix_fallocate(data.fileno(), 0, _SIZE)
+    environment.reader_check()
+    return _Opened(environment, {name: environment.open_db(name) for name in _TABLES})
+
+
+# What this process has open. A child starts with none of it.
+_opening = threading.Lock()
+_mapped: dict[Path, _Opened] = {}
 _stores: weakref.WeakSet[EmbeddedStore] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    global _opening
+    _opening = threading.Lock()
+    _mapped.clear()
     for store in list(_stores):
         store.forget_process()
 
