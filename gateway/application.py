@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import Flask
+from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 
 from gateway import forwarded, headers
@@ -45,6 +47,16 @@ class Gateway:
     routes: dict[str, Route] = field(default_factory=dict)
 
 
+class _Application(Flask):
+    """Flask with a check before all hooks: it settles whose hooks are to run."""
+
+    check: Callable[[], None]
+
+    def preprocess_request(self, *args: Any) -> ResponseReturnValue | None:
+        self.check()
+        return super().preprocess_request(*args)
+
+
 def create_app(
     settings: Settings | None = None, *, services: Sequence[Service] | None = None
 ) -> Flask:
@@ -72,12 +84,12 @@ def create_app(
     via = settings.VIA_PSEUDONYM or forwarded.default_pseudonym()
     gateway = Gateway(settings, keys, windows, store, via)
 
-    app = Flask("gateway", static_folder=None)
+    app = _Application("gateway", static_folder=None)
     app.url_map.strict_slashes = False  # `/x/` must not slip past a view on `/x`
     app.url_map.merge_slashes = False
     app.extensions["gateway"] = gateway
     register_error_handlers(app)
-    app.before_request(make_check(gateway.routes))  # room 1
+    app.check = make_check(gateway.routes)  # room 1
     app.before_request(make_authenticate(_authenticator(settings, keys)))  # room 2: who,
     limiter.init_app(app, windows, headers=settings.RATE_LIMIT_HEADERS)  # how much,
     app.before_request(check_access)  # and may they

@@ -7,9 +7,8 @@ from typing import Any
 
 from gunicorn.http.errors import NoMoreData, ParseException
 
+from gateway.body_input import PIECE, open_input
 from gateway.errors import ClientBodyError, ClientGone
-
-_PIECE = 64 * 1024
 
 
 class RequestBody:
@@ -21,7 +20,7 @@ class RequestBody:
     """
 
     __slots__ = (
-        "_reader",
+        "_input",
         "_remaining",
         "_socket",
         "_stream",
@@ -44,9 +43,7 @@ class RequestBody:
     ) -> None:
         self._stream = stream
         self._socket = socket
-        # gunicorn's Body waits until it has all that was asked for; its reader can be asked for
-        # one byte and then for what came along with it.
-        self._reader = getattr(stream, "reader", None)
+        self._input = open_input(stream, chunked=length is None)
         self._remaining = length
         self.length = length
         self.limit = limit
@@ -86,18 +83,16 @@ class RequestBody:
         return piece
 
     def _read(self) -> bytes:
-        most = _PIECE if self._remaining is None else min(_PIECE, self._remaining)
-        reader = self._reader
-        if reader is None:
-            return bytes(self._stream.read(most))
-        first: bytes = reader.read(1)
-        if not first:
-            return first
-        if self._remaining is None:
-            rest = reader.buf.tell()
-        else:
-            rest = min(reader.unreader.buf.tell(), reader.length)
-        return first + reader.read(rest) if rest else first
+        return self._input.read(PIECE if self._remaining is None else min(PIECE, self._remaining))
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the next piece need not be waited for."""
+        return self._input.at_hand
+
+    def fileno(self) -> int | None:
+        """The descriptor of the client's connection; None if the server does not show it."""
+        return None if self._socket is None else int(self._socket.fileno())
 
     def _account(self, piece: bytes) -> None:
         self.received += len(piece)

@@ -82,5 +82,7 @@ class ClientConnection:
     def abort(self) -> None:
         """Make the coming close a reset where a body framed by the close could look complete."""
         if self.socket is not None and self._framed_by_close:
+            if self._message is not None:
+                self._message.aborted = True  # gateway.workers: no orderly end for this one
             with contextlib.suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)

@@ -140,13 +140,18 @@ def _located(value: str, response: UpstreamResponse, edge: Edge, strip: str) -> 
         return value
     absolute = path != value
     base = response.base
-    if base and (path == base or path.startswith(base + "/")):
-        path = path[len(base) :] or "/"
-    if strip and not (path == strip or path.startswith((strip + "/", strip + "?"))):
-        path = strip + (path if path.startswith("/") else "/" + path)
+    if base and _below(path, base):
+        path = path[len(base) :]
+        path = path if path.startswith("/") else "/" + path
+    if strip and not _below(path, strip):
+        path = strip + path
     elif not absolute and not base:
         return value
     return edge.url + path if absolute else path
+
+
+def _below(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/", "?", "#")
 
 
 def _own_path(value: str, origin: str) -> str | None:

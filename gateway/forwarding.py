@@ -109,7 +109,7 @@ def finalize(
 ) -> Response:
     """Turn an upstream's response into the client's, streaming its body."""
     exchange.bodies.append(response.body)
-    fields = headers.response_fields(response.headers)
+    fields = headers.response_fields(response.headers, response.status)
     forwarded.rewrite_locations(fields, response, environ["gateway.edge"], runtime)
     fields.append(("Via", f"{response.version} {runtime.via}"))
     if _is_event_stream(fields):

@@ -36,7 +36,9 @@ def check_access() -> None:
     """The hook that compares what the route requires with who asks. Raises 401 or 403."""
     environ = request.environ
     route: Route = environ.get("gateway.route", UNMATCHED)
-    parts = route.access.get(environ["REQUEST_METHOD"])
+    if route is UNMATCHED:
+        return  # routing answers: 404 or 405
+    parts = route.access[environ["REQUEST_METHOD"]]  # every method served is there
     if parts is None:
         return
     identity = environ.get("gateway.identity")

@@ -101,13 +101,15 @@ def forwardable(fields: Headers, dropped: frozenset[str]) -> Headers:
     return [field for field in fields if field[0].lower() not in dropped]
 
 
-def response_fields(fields: Headers) -> Headers:
+def response_fields(fields: Headers, status: int = 200) -> Headers:
     """The upstream's fields that reach the client, in order."""
     listed = [value for name, value in fields if name.lower() == "connection"]
     dropped = HOP_BY_HOP
     if listed:
         # Framing and the gateway's own names stay, whatever the upstream lists.
         dropped = dropped | (named_in_connection(listed) - {"content-length", "content-type"})
+    if status == 204:  # it has no body, so it must not announce one (RFC 9110 section 8.6)
+        dropped = dropped | {"content-length"}
     return [field for field in fields if field[0].lower() not in dropped]
 
 

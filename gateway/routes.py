@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map
 
-from gateway.authorization import MARK, Access, Part
+from gateway.authorization import ALL_METHODS, MARK, Access, Part
 from gateway.service import Service
 
 Parts = tuple[Part, ...]
@@ -41,7 +41,7 @@ def compile_routes(app: Flask) -> tuple[dict[str, Route], list[str]]:
     methods: dict[str, set[str]] = {}
     automatic: set[str] = set()
     for rule in app.url_map.iter_rules():
-        methods.setdefault(rule.endpoint, set()).update(rule.methods or ())
+        methods.setdefault(rule.endpoint, set()).update(rule.methods or ALL_METHODS)
         if getattr(rule, "provide_automatic_options", False):  # set by Flask
             automatic.add(rule.endpoint)
     siblings = _siblings(app)
@@ -126,9 +126,14 @@ def _siblings(app: Flask) -> dict[str, tuple[tuple[Service, Map], ...]]:
 
 def _own_map(app: Flask, service: Service) -> Map:
     """The rules of one service alone, so that a request can be matched within it."""
-    rules = [
-        Rule(rule.rule, endpoint=rule.endpoint, methods=rule.methods, strict_slashes=False)
-        for rule in app.url_map.iter_rules()
-        if rule.endpoint.startswith(f"{service.name}.")
-    ]
-    return Map(rules, strict_slashes=False, merge_slashes=False)
+    rules = Map(
+        converters=app.url_map.converters,
+        strict_slashes=app.url_map.strict_slashes,
+        merge_slashes=app.url_map.merge_slashes,
+    )
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(f"{service.name}."):
+            own: Any = rule.empty()
+            own.provide_automatic_options = getattr(rule, "provide_automatic_options", False)
+            rules.add(own)
+    return rules

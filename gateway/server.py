@@ -5,6 +5,7 @@ Read by the master before it forks, so nothing here may load what gevent patches
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gunicorn.errors import HaltServer
 from pydantic import ValidationError
 
 from gateway import lifecycle
@@ -29,7 +31,7 @@ except ValidationError:
 bind = _settings.bind
 workers = _settings.WEB_CONCURRENCY
 worker_class = {
-    "gevent": "gateway.workers.GeventWorker",
+    "gevent": "gateway.gevent_worker.GeventWorker",
     "gthread": "gateway.workers.ThreadWorker",
 }[_settings.WORKER_CLASS]
 worker_connections = _settings.WORKER_CONNECTIONS
@@ -58,13 +60,18 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 
 def on_starting(server: Any) -> None:
-    """Check everything once, in a process of its own, before any worker is started."""
+    """Check everything once before any worker is started."""
+    if not _loadable(server):
+        sys.exit(1)
+
+
+def _loadable(server: Any) -> bool:
+    """Whether a worker could load the application; tried in a process of its own."""
     child = os.fork()
     if child == 0:
         os._exit(_checked(server.app.wsgi))
     _, status = os.waitpid(child, 0)
-    if status:
-        sys.exit(1)
+    return status == 0
 
 
 def _checked(load: Callable[[], Any]) -> int:
@@ -90,8 +97,15 @@ def _checked(load: Callable[[], Any]) -> int:
 
 
 def when_ready(server: Any) -> None:
-    """Have a graceful stop begin with a time in which `/readyz` alone says no."""
-    stop = server.stop
+    """Have a graceful stop begin with a time in which `/readyz` alone says no, and a reload only
+    take place if what it would load can be loaded: a worker that cannot start ends the gateway."""
+    stop, reload = server.stop, server.reload
+
+    def checked_reload() -> None:
+        if _loadable(server):
+            reload()
+        else:
+            server.log.error("Not reloaded: the old workers go on")
 
     def drain_and_stop(graceful: bool = True) -> None:
         if graceful and lifecycle.phase() == lifecycle.SERVING:
@@ -100,18 +114,20 @@ def when_ready(server: Any) -> None:
         lifecycle.enter(lifecycle.STOPPING)
         stop(graceful)
 
-    server.stop = drain_and_stop
+    server.stop, server.reload = drain_and_stop, checked_reload
 
 
 def _interrupted(server: Any, seconds: float) -> bool:
     """Wait; True as soon as a signal asks for a quick stop instead."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        try:
+        with contextlib.suppress(queue.Empty):
             if server.SIG_QUEUE.get(timeout=min(left, 0.1)) in (signal.SIGINT, signal.SIGQUIT):
                 return True
-        except queue.Empty:
-            continue
+        with contextlib.suppress(HaltServer):  # we halt already
+            # A worker may reach its MAX_REQUESTS now, too.
+            server.reap_workers()
+            server.manage_workers()
     return False
 
 

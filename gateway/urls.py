@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from typing import Any
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from gateway.errors import Refusal
 
@@ -36,6 +37,15 @@ def raw_target(environ: dict[str, object]) -> tuple[str, str | None]:
     return path, query if mark else None
 
 
+def target_host(environ: dict[str, Any]) -> str | None:
+    """The authority of an absolute-form target, which overrides `Host` (RFC 9112, 3.2.2)."""
+    raw = environ.get("RAW_URI", "/")
+    if raw[:1] == "/":
+        return None
+    match = _ABSOLUTE.match(raw)
+    return match[0].partition("://")[2] if match else None
+
+
 def check_path(path: str, *, encoded_slashes: bool = False) -> None:
     """Refuse a path that routing and the upstream could read differently.
 
@@ -55,6 +65,14 @@ def check_path(path: str, *, encoded_slashes: bool = False) -> None:
     for segment in _ENCODED_DOT.sub(".", plain).split("/"):
         if segment.partition(";")[0] in (".", ".."):
             raise _refused("a dot segment")
+
+
+def check_routed(path: str, environ: dict[str, Any]) -> None:
+    """Refuse a target that the server decoded to another path than the one that is forwarded,
+    such as `http:/x`, which is neither in origin-form nor in absolute-form."""
+    routed = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") or "/"
+    if path != routed and unquote_to_bytes(path).decode("latin-1") != routed:
+        raise Refusal("The request target is malformed.")
 
 
 def _refused(what: str) -> Refusal:

@@ -1,6 +1,7 @@
 """gunicorn's workers with what a gateway needs: one error body, and stops that lose nothing.
 
-Loaded by the master: it imports gunicorn and the standard library only.
+Loaded by the master: it imports gunicorn and the standard library only. The worker with greenlets
+is in `gevent_worker.py`: importing gevent starts to set a process up for it.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-import threading
-from collections.abc import Iterator
+import select
+import signal
+import time
 from typing import Any
 
 from gunicorn import util
@@ -33,11 +34,13 @@ _STATUS = (
 # platforms do, until it knows whether the master wants to drain first.
 _GRACE = 1.0
 # How long a stopping worker keeps idle client connections: a request may be on its way.
-_LINGER = 2.0
+LINGER = 2.0
 
 
-class _GatewayWorker(Worker):
+class GatewayWorker(Worker):
     """Common to both workers."""
+
+    _asked_at: float | None = None  # when SIGTERM came first
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that never reached the application."""
@@ -45,30 +48,35 @@ class _GatewayWorker(Worker):
             ((code, text) for kind, code, text in _STATUS if isinstance(exc, kind)),
             (500, "Internal Server Error"),
         )
+        request_id = os.urandom(16).hex()
         if status >= 500 and status != 501:
-            self.log.error("Error handling request", exc_info=exc)
+            self.log.error("%s: error handling request", request_id, exc_info=exc)
         else:
-            self.log.warning("Refused a malformed request: %s", type(exc).__name__)
+            self.log.warning("%s: malformed request: %s", request_id, type(exc).__name__)
         with contextlib.suppress(OSError):
-            util.write_nonblock(client, _refusal(status, reason))
-            util.close_graceful(client, timeout=_LINGER)
+            util.write_nonblock(client, _refusal(status, reason, request_id))
+            util.close_graceful(client, timeout=LINGER)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM. Stop, unless the gateway as a whole is about to drain first."""
         if lifecycle.phase() == lifecycle.STOPPING:
             super().handle_exit(sig, frame)
-        else:
-            timer = threading.Timer(_GRACE, self._exit_unless_draining, (sig,))
-            timer.daemon = True
-            timer.start()
+        elif self._asked_at is None:
+            self._asked_at = time.monotonic()
 
-    def _exit_unless_draining(self, sig: int) -> None:
-        if lifecycle.phase() != lifecycle.DRAINING:  # else the master will say when
-            super().handle_exit(sig, None)
+    def notify(self) -> None:
+        """Called every second at least by the worker's loop: look again what SIGTERM meant."""
+        super().notify()
+        if self._asked_at is not None and self._meant(lifecycle.phase()):
+            super().handle_exit(signal.SIGTERM, None)
+
+    def _meant(self, phase: int) -> bool:
+        if phase == lifecycle.SERVING:  # the signal was for this worker: a reload, one too many
+            return time.monotonic() > (self._asked_at or 0) + _GRACE
+        return phase == lifecycle.STOPPING  # while draining, the master will say when
 
 
-def _refusal(status: int, reason: str) -> bytes:
-    request_id = os.urandom(16).hex()
+def _refusal(status: int, reason: str, request_id: str) -> bytes:
     body = json.dumps(
         {
             "type": "about:blank",
@@ -86,59 +94,30 @@ def _refusal(status: int, reason: str) -> bytes:
     return head.encode("latin-1") + body
 
 
-class ThreadWorker(_GatewayWorker, _ThreadWorker):
+class ThreadWorker(GatewayWorker, _ThreadWorker):
     """Threads: each serves one request."""
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Once stopping, also serve who is connected already and be gone for who comes later: a
+        connection left waiting at an open listener would be reset in the end."""
+        super().set_accept_enabled(enabled)
+        if not (enabled or self.alive):
+            for listener in self.sockets:
+                waiting = select.poll()
+                waiting.register(listener, select.POLLIN)
+                while waiting.poll(0):
+                    self.accept(listener)
+                listener.close()
 
-def __getattr__(name: str) -> Any:
-    """GeventWorker, where gevent is wanted: importing it starts to set the process up for it."""
-    if name != "GeventWorker":
-        raise AttributeError(name)
-    import gevent
-    from gunicorn.workers.ggevent import GeventWorker as _GeventWorker
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """End a connection whose response was aborted at once: a graceful close would first say
+        that all was sent."""
+        if getattr(getattr(conn.parser, "mesg", None), "aborted", False):
+            conn.close = lambda graceful=False: util.close(conn.sock)
+        super().finish_request(conn, fs)
 
-    class GeventWorker(_GatewayWorker, _GeventWorker):
-        """Greenlets: each serves one connection."""
-
-        def init_process(self) -> None:
-            self._clients: dict[Any, Any] = {}
-            self._idle: set[Any] = set()
-            super().init_process()
-
-        def run(self) -> None:
-            gevent.spawn(self._close_idle)
-            super().run()
-
-        def handle(self, listener: Any, client: Any, addr: Any) -> None:
-            greenlet = gevent.getcurrent()
-            self._clients[greenlet] = client
-            try:
-                super().handle(listener, client, addr)
-            finally:
-                del self._clients[greenlet]
-
-        @contextlib.contextmanager
-        def timeout_ctx(self) -> Iterator[None]:
-            """Around the wait for a connection's next request."""
-            greenlet = gevent.getcurrent()
-            self._idle.add(greenlet)
-            try:
-                with gevent.Timeout(self.cfg.keepalive or None, False):
-                    yield
-            finally:
-                self._idle.discard(greenlet)
-
-        def _close_idle(self) -> None:
-            """Once stopping, end connections nobody sends on: gunicorn would wait for them."""
-            while self.alive:
-                gevent.sleep(0.5)
-            gevent.sleep(_LINGER)
-            while True:
-                for greenlet in list(self._idle):
-                    with contextlib.suppress(OSError):
-                        # Bytes already received are still read: no request is lost.
-                        self._clients[greenlet].shutdown(socket.SHUT_RD)
-                gevent.sleep(0.5)
-
-    globals()[name] = GeventWorker
-    return GeventWorker
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """SIGINT, SIGQUIT. Leave at once: a plain exit waits for every thread's request."""
+        with contextlib.suppress(SystemExit):
+            super().handle_quit(sig, frame)
+        os._exit(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from werkzeug.http import parse_cookie
+from werkzeug.sansio.http import parse_cookie
 
 from gateway.authentication.identity import Identity
 from gateway.authentication.tokens import TokenVerifier, invalid
@@ -48,6 +48,7 @@ class Authenticator:
         cookies = environ.get("HTTP_COOKIE")
         if not cookies or self._cookie not in cookies:
             return None
+        # Werkzeug's other parse_cookie fails on what is not UTF-8. A token is ASCII anyway.
         token = parse_cookie(cookies).get(self._cookie)
         # Browsers send cookies with requests that other sites' pages make; they say so.
         if (

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from flask import request
 
 # What may stand in a field value beside letters and digits. A comma parts list members and a
-# line break would begin another field, so anything else is percent-encoded.
+# line break would begin another field, so anything else is percent-encoded. So is a space at
+# either end, which parsers cut off: ` alice` is not `alice`.
 _SAFE = "!#$&'()*+-./:;<=>?@[]^_`{|}~\" "
 
 
@@ -30,7 +31,7 @@ class Identity:
 
     def __post_init__(self) -> None:
         made = (
-            ("X-User-ID", quote(self.subject, safe=_SAFE).strip()),
+            ("X-User-ID", _encoded(self.subject)),
             ("X-User-Roles", _listed(self.roles)),
             ("X-User-Permissions", _listed(self.permissions)),
         )
@@ -38,7 +39,14 @@ class Identity:
 
 
 def _listed(values: tuple[str, ...]) -> str:
-    return ",".join(quote(value, safe=_SAFE).strip() for value in values)
+    return ",".join(map(_encoded, values))
+
+
+def _encoded(value: str) -> str:
+    text = quote(value, safe=_SAFE)
+    rest = text.lstrip(" ")
+    inner = rest.rstrip(" ")
+    return "%20" * (len(text) - len(rest)) + inner + "%20" * (len(rest) - len(inner))
 
 
 def current_identity() -> Identity | None:

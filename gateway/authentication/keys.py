@@ -8,27 +8,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 
 ALGORITHMS = frozenset(
     [f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)]
     + ["EdDSA"]
 )
+# RFC 7518 sections 3.2 and 3.3.
 _HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+_RSA_BITS = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A verification key. `kid` is empty for one that tokens need not name."""
+    """A verification key. `kid` is empty for one that tokens need not name.
+
+    material: a public key, or the bytes of a shared secret.
+    """
 
     kid: str
     algorithm: str
-    material: Any
-    secret: str = ""
+    material: Any = field(repr=False)
 
 
 class KeySet:
@@ -52,7 +57,7 @@ class KeySet:
 
     def signing_secret(self) -> Key | None:
         """A shared secret that development tokens can be signed with, if there is one."""
-        return next((key for key in self.keys if key.secret), None)
+        return next((key for key in self.keys if key.algorithm in _HMAC_BYTES), None)
 
 
 def load_keys(
@@ -64,7 +69,7 @@ def load_keys(
     faults: list[str] = []
     if secret:
         try:
-            keys.append(_key("", "HS256", secret.encode(), secret))
+            keys.append(_key("", "HS256", secret.encode()))
         except ValueError as error:
             faults.append(f"JWT_SECRET {error}")
     for number, part in enumerate(filter(None, (p.strip() for p in entries.split(","))), 1):
@@ -93,23 +98,25 @@ def _entry(text: str, environ: Mapping[str, str]) -> Key:
         material = Path(place).read_bytes()
     elif scheme == "env":
         if not environ.get(place):
-            raise ValueError(f"names the variable {place}, which is not set")
+            raise ValueError("names a variable that is not set")
         material = environ[place].encode()
     else:
         raise ValueError("must be [kid=]ALG:file:PATH or [kid=]ALG:env:NAME")
-    return _key(kid, algorithm, material, material.decode("utf-8", "replace"))
+    return _key(kid, algorithm, material)
 
 
-def _key(kid: str, algorithm: str, material: bytes, text: str) -> Key:
+def _key(kid: str, algorithm: str, material: bytes) -> Key:
+    material = material.strip()  # files and shells end with a line break
     needed = _HMAC_BYTES.get(algorithm)
-    if needed is not None:
-        if len(material) < needed:
-            raise ValueError(f"is shorter than the {needed} bytes that {algorithm} needs")
-        return Key(kid, algorithm, material.strip(), text.strip())
+    if needed is not None and len(material) < needed:
+        raise ValueError(f"is shorter than the {needed} bytes that {algorithm} needs")
     try:
         prepared = jwt.get_algorithm_by_name(algorithm).prepare_key(material)
-    except (jwt.InvalidKeyError, ValueError, TypeError):
-        raise ValueError(f"is no PEM public key for {algorithm}") from None
+    except (jwt.InvalidKeyError, UnsupportedAlgorithm, ValueError, TypeError):
+        kind = "PEM public key" if needed is None else "shared secret"
+        raise ValueError(f"is no {kind} for {algorithm}") from None
     if hasattr(prepared, "private_bytes"):
         raise ValueError("is a private key: the gateway needs the public one only")
+    if algorithm.startswith(("RS", "PS")) and prepared.key_size < _RSA_BITS:
+        raise ValueError(f"is shorter than the {_RSA_BITS} bits that {algorithm} needs")
     return Key(kid, algorithm, prepared)

@@ -102,20 +102,26 @@ def invalid(
 
 def _until(token: str, identity: Identity, now: float) -> float:
     """When to forget a token: cachetools asks once, as it is stored."""
-    return min(float(identity.claims["exp"]), now + _REMEMBER)
+    expires: float = identity.claims["exp"]
+    return min(expires, now + _REMEMBER)
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
     subject = claims.get("sub", claims.get("user_id"))
     if isinstance(subject, bool) or not isinstance(subject, str | int) or subject == "":
         raise invalid("The token names no subject.")
+    if isinstance(claims["exp"], bool) or not isinstance(claims["exp"], int | float):
+        raise invalid("The token's exp is not a number.")
     permissions = (*_strings(claims, "permissions"), *_scopes(claims))
-    return Identity(
-        str(subject),
-        roles=_strings(claims, "roles"),
-        permissions=tuple(dict.fromkeys(permissions)),
-        claims=claims,
-    )
+    try:
+        return Identity(
+            str(subject),
+            roles=_strings(claims, "roles"),
+            permissions=tuple(dict.fromkeys(permissions)),
+            claims=claims,
+        )
+    except UnicodeEncodeError:  # half a surrogate pair
+        raise invalid("The token's claims are not valid text.") from None
 
 
 def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -52,7 +52,13 @@ def check() -> None:
 @group.command()
 @click.option("--role", type=click.Choice(ROLES), default="reader", show_default=True)
 @click.option("--subject", default=None, help="The user; default: the role's name.")
-@click.option("--expires", default=8 * 3600, show_default=True, help="Seconds it is valid.")
+@click.option(
+    "--expires",
+    type=click.IntRange(min=1),
+    default=8 * 3600,
+    show_default=True,
+    help="Seconds it is valid.",
+)
 def token(role: str, subject: str | None, expires: int) -> None:
     """A development token, signed with the configured shared secret."""
     try:

@@ -6,9 +6,12 @@ import keyword
 import re
 from pathlib import Path
 
+from gateway.cli.service_list import with_service
 from gateway.errors import ConfigurationError
 
 _TEMPLATE = Path(__file__).with_name("service.py.tmpl")
+# Names that the new file imports, and a blueprint of the gateway's own.
+_TAKEN = ("limiter", "require", "gateway_ops")
 
 
 def new_service(name: str, prefix: str, folder: Path | None = None) -> list[str]:
@@ -23,12 +26,11 @@ def new_service(name: str, prefix: str, folder: Path | None = None) -> list[str]
     faults = _faults(name, prefix, index, target)
     if faults:
         raise ConfigurationError(faults)
-    listed = _listed(index.read_text(), name)
-    text = _TEMPLATE.read_text()
+    listed = _listed(index, name)
+    text = _TEMPLATE.read_text("utf-8")
     for mark, value in (("NAME", name), ("TITLE", name.replace("_", " ").capitalize())):
         text = text.replace(f"@{mark}@", value)
-    target.write_text(text.replace("@PREFIX@", prefix))
-    index.write_text(listed)
+    _write({target: text.replace("@PREFIX@", prefix), index: listed})
     variable = f"{name.upper()}_URL"
     return [
         f"wrote {target.relative_to(folder.parent)}",
@@ -39,30 +41,35 @@ def new_service(name: str, prefix: str, folder: Path | None = None) -> list[str]
 
 def _faults(name: str, prefix: str, index: Path, target: Path) -> list[str]:
     faults = []
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         faults.append(f"{name!r} must be lower-case letters, digits and underscores")
-    if not re.fullmatch(r"(/[A-Za-z0-9._~\-]+)+", prefix):
+    elif keyword.iskeyword(name) or name in _TAKEN:
+        faults.append(f"{name!r} is a name with another meaning here")
+    if not re.fullmatch(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~\-]+)+", prefix):
         faults.append(f"--prefix {prefix!r} must be a path such as /api/v1/{name}")
     if not index.is_file():
         faults.append(f"{index} is not there: run this in the gateway's folder")
     elif target.exists():
         faults.append(f"{target} exists already")
-    elif "SERVICES" not in index.read_text():
-        faults.append(f"{index} has no list SERVICES")
     return faults
 
 
-def _listed(text: str, name: str) -> str:
-    """The text of `blueprints/__init__.py` with the service imported and listed last."""
-    line = f"from blueprints.{name} import {name}\n"
-    imports = list(re.finditer(r"^from blueprints\.\S+ import .*\n", text, re.MULTILINE))
-    later = next((found for found in imports if found[0] > line), None)
-    at = later.start() if later else imports[-1].end() if imports else text.index("SERVICES")
-    text = text[:at] + line + text[at:]
-    opening = re.search(r"^SERVICES\b[^=\n]*=\s*\[", text, re.MULTILINE)
-    if opening is None:
-        raise ConfigurationError(["SERVICES must be a list"])
-    end = text.index("]", opening.end())
-    before = text[:end].rstrip()
-    comma = "" if before.endswith((",", "[")) else ","
-    return f"{before}{comma}\n    {name},\n{text[end:]}"
+def _write(texts: dict[Path, str]) -> None:
+    """Write the new file, then the old one; if that fails, take the new one back."""
+    (target, text), (index, listed) = texts.items()
+    try:
+        target.write_text(text, "utf-8")
+        index.write_text(listed, "utf-8")
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise ConfigurationError(
+            [f"{error.filename} cannot be written: {error.strerror}"]
+        ) from None
+
+
+def _listed(index: Path, name: str) -> str:
+    try:
+        return with_service(index.read_text("utf-8"), name)
+    except (ValueError, SyntaxError):
+        fault = "must have one list SERVICES = [...], without"
+        raise ConfigurationError([f"{index} {fault} {name!r}"]) from None

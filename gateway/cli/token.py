@@ -41,7 +41,7 @@ def development_token(role: str, subject: str, expires: int) -> str:
     if settings.JWT_AUDIENCE:
         claims["aud"] = settings.JWT_AUDIENCE
     headers = {"kid": key.kid} if key.kid else None
-    return jwt.encode(claims, key.secret, algorithm=key.algorithm, headers=headers)
+    return jwt.encode(claims, key.material, algorithm=key.algorithm, headers=headers)
 
 
 def _permissions(role: str) -> list[str]:
@@ -65,7 +65,7 @@ def _permissions(role: str) -> list[str]:
         return sorted(name for name in named if name.endswith(":read"))
     if role == "writer":
         return sorted(named)
-    return sorted({name.partition(":")[0] + ":*" for name in named})
+    return sorted({name.partition(":")[0] + ":*" if ":" in name else name for name in named})
 
 
 def _scopes(part: Part) -> Iterator[Scope]:

@@ -20,7 +20,7 @@ from gateway.exchange import Exchange
 from gateway.observability.access_log import AccessLog
 from gateway.observability.request_id import request_id
 from gateway.routes import UNMATCHED, Route
-from gateway.urls import check_path, raw_target
+from gateway.urls import check_path, check_routed, raw_target, target_host
 
 # An unread body up to this size is read over by the server, and the connection lives on.
 _DRAINABLE = 64 * 1024
@@ -39,6 +39,9 @@ class Door:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
+        host = target_host(environ)
+        if host is not None:
+            environ["HTTP_HOST"] = host
         edge = edge_of(environ, self._proxies)
         exchange = Exchange(request_id(environ), time.monotonic(), client=edge.address)
         client = ClientConnection(environ)
@@ -114,11 +117,13 @@ class Departure:
     def close(self) -> None:
         """Called once by the server, after the last byte or a broken transfer."""
         try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
-            for body in self._exchange.bodies:
-                body.close()
+            try:
+                close = getattr(self._body, "close", None)
+                if close is not None:
+                    close()
+            finally:
+                for body in self._exchange.bodies:
+                    body.close()
             if self._client.closing and _body_left(self._environ):
                 self._client.linger()
         finally:
@@ -127,19 +132,23 @@ class Departure:
 
 
 def make_check(routes: dict[str, Route]) -> Callable[[], None]:
-    """The first `before_request` hook: refuse what routing and an upstream could read apart."""
+    """What runs before all hooks: refuse what routing and an upstream could read apart."""
 
     def check() -> None:
         environ = request.environ
+        method: str = environ["REQUEST_METHOD"]
+        if method != method.upper():  # routing would not tell `get` from `GET`
+            raise Refusal("The method is malformed.")
         rule = request.url_rule
-        route = UNMATCHED if rule is None else routes.get(rule.endpoint, UNMATCHED)
-        check_path(raw_target(environ)[0], encoded_slashes=route.encoded_slashes)
-        host = environ.get("HTTP_HOST")
-        if host is None:
-            if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
-                raise Refusal("The Host field is missing.")
-        elif not valid_host(host):
-            raise Refusal("The Host field is malformed.")
+        route = UNMATCHED if rule is None else routes.get(rule.endpoint)
+        if route is None:
+            raise RuntimeError(f"{request.endpoint!r} came after create_app: nothing guards it")
+        path, query = raw_target(environ)
+        if query and "#" in query:
+            raise Refusal("The request target has a fragment.")
+        check_path(path, encoded_slashes=route.encoded_slashes)
+        check_routed(path, environ)
+        _check_host(environ)
         if route.siblings:
             route = _sibling(request, route, routes)
         environ["gateway.route"] = route
@@ -152,6 +161,15 @@ def make_check(routes: dict[str, Route]) -> Callable[[], None]:
             environ["gateway.quiet"] = True
 
     return check
+
+
+def _check_host(environ: dict[str, Any]) -> None:
+    host = environ.get("HTTP_HOST")
+    if host is None:
+        if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            raise Refusal("The Host field is missing.")
+    elif not valid_host(host):
+        raise Refusal("The Host field is malformed.")
 
 
 def _sibling(asked: Request, route: Route, routes: dict[str, Route]) -> Route:

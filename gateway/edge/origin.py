@@ -30,10 +30,13 @@ class Edge:
     address: str
     scheme: str
     host: str
+    told_port: str = ""
 
     @property
     def port(self) -> str:
         """The port the client used."""
+        if self.told_port:
+            return self.told_port
         _, mark, port = self.host.rpartition(":")
         if mark and port.isdigit():
             return port
@@ -110,10 +113,12 @@ def edge_of(environ: dict[str, Any], proxies: TrustedProxies) -> Edge:
     chain = environ.get("HTTP_X_FORWARDED_FOR", "")
     told_scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
     told_host = environ.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip()
+    told_port = environ.get("HTTP_X_FORWARDED_PORT", "").rpartition(",")[2].strip()
     return Edge(
         peer,
         True,
         proxies.client_address(chain, peer) if chain else peer,
         told_scheme if told_scheme in ("http", "https") else scheme,
         told_host if told_host and valid_host(told_host) else host,
+        told_port if told_port.isascii() and told_port.isdigit() and len(told_port) < 6 else "",
     )

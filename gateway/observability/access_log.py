@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from gateway.exchange import Exchange
+from gateway.urls import raw_target
 
 
 class AccessLog:
@@ -59,8 +60,7 @@ class AccessLog:
 
 
 def _path(environ: dict[str, Any]) -> str:
-    raw = environ.get("RAW_URI") or environ.get("PATH_INFO", "")
-    path: str = raw.partition("?")[0]
+    path = raw_target(environ)[0]  # an absolute-form target may hold a password
     return path if path.isascii() else ascii(path)
 
 

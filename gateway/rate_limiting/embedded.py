@@ -1,34 +1,32 @@
 """Moving windows in the embedded store: exact across all workers of a machine.
 
-A window is a sequence of hit times, kept in blocks: a decision reads the block of the oldest
-live hit and writes the block of the newest, whatever the limit's size.
-
-    windows   key + "m"           total hits ever, first that may be live, oldest block, expiry
-              key + "b" + number  up to 64 times
-    expiry    minute + key        when to look whether the key can be forgotten
+The table `windows` has a History for each key. The table `expiry` has, as milliseconds and key,
+when to look whether the key can be forgotten.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import random
 import struct
 import time
-from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.rate_limiting.windows import Hit, Window, judge, spent
-from gateway.state import EmbeddedStore
+from gateway.rate_limiting.history import History, expiry_of
+from gateway.rate_limiting.windows import Hit, Window, spent
+from gateway.state import EmbeddedStore, StoreError, StoreFull
 
-BLOCK = 64
-_META = struct.Struct("<QQQd")
-_NUMBER = struct.Struct(">Q")
-_MINUTE = struct.Struct(">I")
+log = logging.getLogger("gateway.rate_limiting")
+
+_MOMENT = struct.Struct(">Q")
+# Keys in use are looked at this many seconds after their hits would have expired.
+_LATER = 60.0
 _SWEEP_ODDS = 1 / 64
 _SWEEP_MOST = 32
-_CLOCK_STEP = 60.0
+_COMPLAIN = 60.0
 
 
 def digest(key: str, seconds: int) -> bytes:
@@ -36,155 +34,120 @@ def digest(key: str, seconds: int) -> bytes:
     return hashlib.blake2b(f"{seconds}|{key}".encode(), digest_size=16).digest()
 
 
-class _Sequence:
-    """The hits of one key inside a transaction."""
-
-    def __init__(self, transaction: Any, name: bytes, now: float, seconds: int) -> None:
-        self._transaction = transaction
-        self._name = name
-        stored = transaction.get(name + b"m")
-        if stored is None:
-            self.total = self.first = self._tail = 0
-        else:
-            self.total, self.first, self._tail, _ = _META.unpack(stored)
-        self.known = stored is not None
-        self._skip_expired(now, now - seconds)
-
-    def block(self, number: int) -> array[float]:
-        times = array("d")
-        stored = self._transaction.get(self._name + b"b" + _NUMBER.pack(number))
-        if stored is not None:
-            times.frombytes(stored)
-        return times
-
-    def at(self, index: int) -> float:
-        """When hit number `index` was counted."""
-        return self.block(index // BLOCK)[index % BLOCK]
-
-    def _skip_expired(self, now: float, cutoff: float) -> None:
-        if self.first >= self.total:
-            return
-        low, high = self.first // BLOCK, (self.total - 1) // BLOCK
-        while low < high:  # the first block whose newest hit is live
-            middle = (low + high) // 2
-            if self.block(middle)[-1] > cutoff:
-                high = middle
-            else:
-                low = middle + 1
-        times = self.block(low)
-        if times[-1] > now + _CLOCK_STEP:
-            self.first = self.total  # the clock was set back: these hits lie in the future
-            return
-        self.first = max(self.first, low * BLOCK + bisect_right(times, cutoff))
-
-    def append(self, now: float, count: int, expires: float) -> None:
-        number, offset = divmod(self.total, BLOCK)
-        times = self.block(number) if offset else array("d")
-        if times and times[-1] <= now + _CLOCK_STEP:
-            now = max(now, times[-1])  # times never go back, or the search would miss some
-        for _ in range(count):
-            if len(times) == BLOCK:
-                self._put(number, times)
-                number, times = number + 1, array("d")
-            times.append(now)
-        self._put(number, times)
-        self.total += count
-        self._drop_old()
-        meta = _META.pack(self.total, self.first, self._tail, expires)
-        self._transaction.put(self._name + b"m", meta)
-
-    def _put(self, number: int, times: array[float]) -> None:
-        self._transaction.put(self._name + b"b" + _NUMBER.pack(number), times.tobytes())
-
-    def _drop_old(self) -> None:
-        """Delete blocks that hold no live hit; a few at a time keeps every decision short."""
-        for _ in range(4):
-            if (self._tail + 1) * BLOCK > self.first:
-                return
-            self._transaction.delete(self._name + b"b" + _NUMBER.pack(self._tail))
-            self._tail += 1
-
-    def delete(self) -> None:
-        for number in range(self._tail, self.total // BLOCK + 1):
-            self._transaction.delete(self._name + b"b" + _NUMBER.pack(number))
-        self._transaction.delete(self._name + b"m")
-
-
 class EmbeddedWindows:
-    """Windows in an EmbeddedStore. Raises StoreError when it cannot be used."""
+    """Windows in an EmbeddedStore. Raises StoreError or OSError when it cannot be used.
+
+    When the store gets crowded, keys are forgotten early, those next that would expire next.
+    """
 
     def __init__(self, store: EmbeddedStore, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._clock = clock
+        self._complained = -_COMPLAIN
 
     def acquire(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:
         """See Windows.acquire."""
         names = [digest(hit.key, hit.seconds) for hit in hits]
-        table = self._store.table(b"windows")
-        with self._store.environment().begin(write=True, db=table) as transaction:
-            now = self._clock()
-            found = [
-                _Sequence(transaction, name, now, hit.seconds)
-                for name, hit in zip(names, hits, strict=True)
-            ]
-            windows = [_window(s, h, now) for s, h in zip(found, hits, strict=True)]
-            if any(window.retry for window in windows):
-                return False, windows
-            for sequence, hit, name in zip(found, hits, names, strict=True):
-                sequence.append(now, hit.cost, now + hit.seconds)
-                if not sequence.known:
-                    self._watch(transaction, name, now + hit.seconds)
-            if random.random() < _SWEEP_ODDS:  # noqa: S311  no secret
-                self._sweep(transaction, now)
+        environment = self._store.environment()
+        lost = 0
+        try:
+            with environment.begin(write=True, db=self._store.table(b"windows")) as transaction:
+                now = self._clock()
+                found = [
+                    History(transaction, name, hit.seconds, now)
+                    for name, hit in zip(names, hits, strict=True)
+                ]
+                windows = [s.window(h, now) for s, h in zip(found, hits, strict=True)]
+                if any(window.retry for window in windows):
+                    return False, windows
+                lost = self._count(transaction, names, found, hits, now)
+        except StoreFull:
+            with contextlib.suppress(StoreError):
+                self._make_room(environment)
+            raise
+        if lost:
+            self._complain()
         return True, [spent(h, w) for h, w in zip(hits, windows, strict=True)]
+
+    def _count(
+        self,
+        transaction: Any,
+        names: Sequence[bytes],
+        found: Sequence[History],
+        hits: Sequence[Hit],
+        now: float,
+    ) -> int:
+        new = 0
+        for name, known, hit in zip(names, found, hits, strict=True):
+            if hit.cost:
+                expires = known.append(now, hit.cost)
+                if not known.known:
+                    self._watch(transaction, name, expires)
+                    new += 1
+        # More are looked at than come, or a crowd of new clients would fill the store.
+        most = _SWEEP_MOST if random.random() < _SWEEP_ODDS else 2 * new  # noqa: S311  no secret
+        return self._sweep(transaction, now, most) if most else 0
 
     def peek(self, hit: Hit) -> Window:
         """See Windows.peek."""
-        table = self._store.table(b"windows")
-        with self._store.environment().begin(db=table) as transaction:
+        environment = self._store.environment()
+        with environment.begin(db=self._store.table(b"windows")) as transaction:
             now = self._clock()
             name = digest(hit.key, hit.seconds)
-            return _window(_Sequence(transaction, name, now, hit.seconds), hit, now)
+            return History(transaction, name, hit.seconds, now).window(hit, now)
 
     def clear(self, key: str, seconds: int) -> None:
         """See Windows.clear."""
-        table = self._store.table(b"windows")
-        with self._store.environment().begin(write=True, db=table) as transaction:
-            _Sequence(transaction, digest(key, seconds), self._clock(), seconds).delete()
+        environment = self._store.environment()
+        with environment.begin(write=True, db=self._store.table(b"windows")) as transaction:
+            name = digest(key, seconds)
+            History(transaction, name, seconds, self._clock()).delete()
 
     def check(self) -> bool:
         """Whether the store can be opened."""
         return bool(self._store.environment())
 
     def _watch(self, transaction: Any, name: bytes, expires: float) -> None:
-        minute = _MINUTE.pack(int(expires // 60) + 1)
-        transaction.put(minute + name, b"", db=self._store.table(b"expiry"))
+        moment = _MOMENT.pack(int((expires + _LATER) * 1000))
+        transaction.put(moment + name, b"", db=self._store.table(b"expiry"))
 
-    def _sweep(self, transaction: Any, now: float) -> None:
-        """Forget keys whose last hit has expired; look again later at those that were used."""
-        expiry = self._store.table(b"expiry")
-        due = _MINUTE.pack(int(now // 60))
-        for _ in range(_SWEEP_MOST):
-            with transaction.cursor(db=expiry) as cursor:
-                if not cursor.first() or cursor.key()[:4] >= due:
-                    return
-                name = bytes(cursor.key()[4:])
-                cursor.delete()
+    def _sweep(self, transaction: Any, now: float, most: int) -> int:
+        """Forget keys whose last hit has expired; look again later at those that were used.
+        Returns how many were forgotten earlier, for want of room."""
+        crowded = self._store.crowded(transaction)
+        due = _MOMENT.pack(int(now * 1000))
+        lost = 0
+        for _ in range(most):
+            name = self._next(transaction, b"" if crowded else due)
+            if name is None:
+                break
             stored = transaction.get(name + b"m")
             if stored is None:
                 continue
-            expires = _META.unpack(stored)[3]
-            if expires > now:
+            expires = expiry_of(stored)
+            if expires > now and not crowded:
                 self._watch(transaction, name, expires)
-            else:
-                _Sequence(transaction, name, now, 0).delete()
+                continue
+            lost += expires > now
+            History(transaction, name, 0, now).delete()
+        return lost
 
+    def _next(self, transaction: Any, due: bytes) -> bytes | None:
+        """Take the first key off the expiry table; only one from before `due`, if that is said."""
+        with transaction.cursor(db=self._store.table(b"expiry")) as cursor:
+            if not cursor.first() or (due and cursor.key()[:8] >= due):
+                return None
+            name = bytes(cursor.key()[8:])
+            cursor.delete()
+            return name
 
-def _window(sequence: _Sequence, hit: Hit, now: float) -> Window:
-    live = sequence.total - sequence.first
-    if not live:
-        return judge(hit, 0, now, now, now)
-    over = live + hit.cost - hit.limit
-    oldest = sequence.at(sequence.first)
-    decisive = oldest if over <= 1 else sequence.at(sequence.first + min(over, live) - 1)
-    return judge(hit, live, oldest, decisive, now)
+    def _make_room(self, environment: Any) -> None:
+        environment.reader_check()
+        with environment.begin(write=True, db=self._store.table(b"windows")) as transaction:
+            self._sweep(transaction, self._clock(), _SWEEP_MOST)
+
+    def _complain(self) -> None:
+        now = time.monotonic()
+        if now >= self._complained + _COMPLAIN:
+            self._complained = now
+            log.warning("rate limit store lmdb is crowded: hits are forgotten before they expire")

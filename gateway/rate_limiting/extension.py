@@ -7,11 +7,12 @@ here all limits of a request are counted, or none. Endpoint, service, user and d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import flask_limiter
 from flask import Blueprint, Flask, request
+from flask.sansio.blueprints import Blueprint as AnyBlueprint
 from flask_limiter import Limit, RouteLimit
 from limits.strategies import MovingWindowRateLimiter
 
@@ -31,10 +32,13 @@ class DeclaredLimit(RouteLimit):
 
     def __call__(self, obj: T) -> T:  # type: ignore[override]  # a service is returned, too
         """Declare the limit on `obj` and return `obj`."""
-        if MARK not in vars(obj):
-            setattr(obj, MARK, [])
-        getattr(obj, MARK).append(self)
+        # A list of its own: `functools.wraps` hands a view's attributes on to its wrapper.
+        setattr(obj, MARK, [*getattr(obj, MARK, []), self])
         return obj
+
+    def __enter__(self) -> None:
+        """Not offered: the limits of a request are decided at once, before its view."""
+        raise TypeError("a limit is declared on a view or a service, not entered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,6 @@ class Limiter(flask_limiter.Limiter):
 
     def __init__(self) -> None:
         super().__init__(client_key)
-        self._plans: dict[str, Plan] = {}
-        self._windows: Windows | None = None
-        self._tell = True
 
     def limit(  # type: ignore[override]  # fewer options: only those that are decided here
         self,
@@ -112,8 +113,6 @@ class Limiter(flask_limiter.Limiter):
         """Decide the application's limits in `windows`. Registers the `before_request` hook."""
         if windows is None:
             raise TypeError("the gateway's limiter is set up by create_app")
-        self._windows = windows
-        self._tell = headers
         self._storage = WindowStorage(windows)
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._strategy = "moving-window"
@@ -128,7 +127,7 @@ class Limiter(flask_limiter.Limiter):
             environ = request.environ
             route: Route = environ.get("gateway.route", UNMATCHED)
             plan = plans.get(route.endpoint)
-            if plan is not None:
+            if plan is not None and not any(lifted() for lifted in self._request_filters):
                 decide(plan, windows, environ, tell)
 
         return check_limits
@@ -163,44 +162,62 @@ def compile_plans(app: Flask, routes: Mapping[str, Route], *, default: str, user
     """Settle the plan of every endpoint; returns the faults."""
     plans: dict[str, Plan] = app.extensions["gateway_limits"]
     faults: list[str] = []
-    shared = _read(
-        [limiter.limit(default)] if default else [], "default", faults, "RATE_LIMIT_DEFAULT"
-    )
-    users = _read([limiter.limit(user)] if user else [], "user", faults, "RATE_LIMIT_USER")
-    everybody = shared + [_users_only(rule) for rule in users]
+    everybody = _everybody(default, user, faults)
     known: dict[str, list[Rule]] = {}
     for endpoint, route in [*routes.items(), ("", UNMATCHED)]:
-        if route.internal:
-            continue
         view = app.view_functions.get(endpoint)
-        service = route.service
-        if getattr(view, EXEMPT, False) or getattr(service, EXEMPT, False):
+        owners = _blueprints(app, endpoint)
+        exempt = any(getattr(obj, EXEMPT, False) for obj in (view, *owners.values()))
+        if route.internal or exempt:
             continue
-        rules = list(everybody)
-        rules += _read(getattr(view, MARK, []), endpoint, faults, f"view {endpoint!r}")
-        if service is not None:
-            if service.name not in known:
-                declared = getattr(service, MARK, [])
-                known[service.name] = _read(
-                    declared, service.name, faults, f"service {service.name!r}"
-                )
-            rules += known[service.name]
-        if rules:
+        rules = everybody + _read(getattr(view, MARK, []), endpoint, faults, f"view {endpoint!r}")
+        for name, owner in owners.items():
+            if name not in known:
+                known[name] = _read(getattr(owner, MARK, []), name, faults, f"service {name!r}")
+            rules += known[name]
+        try:
             kept = distinct(rules)
-            plans[endpoint] = Plan(kept, policy(kept))
+        except ValueError as error:
+            faults.append(f"view {endpoint!r}: {error}")
+        else:
+            if kept:
+                plans[endpoint] = Plan(kept, policy(kept))
     return faults
 
 
-def _read(declared: Sequence[Limit], name: str, faults: list[str], where: str) -> list[Rule]:
+def _blueprints(app: Flask, endpoint: str) -> dict[str, AnyBlueprint]:
+    """The service an endpoint belongs to, and the blueprints between them."""
+    found: dict[str, AnyBlueprint] = {}
+    name = endpoint
+    while "." in name:
+        name = name.rpartition(".")[0]
+        if name in app.blueprints:
+            found[name] = app.blueprints[name]
+    return found
+
+
+def _everybody(default: str, user: str, faults: list[str]) -> list[Rule]:
+    shared = [limiter.limit(default)] if default else []
+    users = [limiter.limit(user)] if user else []
+    # The scopes are none that a service could have.
+    return [
+        *_read(shared, "default", faults, "RATE_LIMIT_DEFAULT", "*default"),
+        *map(_users_only, _read(users, "user", faults, "RATE_LIMIT_USER", "*user")),
+    ]
+
+
+def _read(
+    declared: Sequence[Limit], name: str, faults: list[str], where: str, scope: str = ""
+) -> list[Rule]:
     try:
-        return rules_of(declared, name, name, client_key)
+        return list(distinct(rules_of(declared, name, scope or name, client_key)))
     except ValueError as error:
         faults.append(f"{where}: {error}")
         return []
 
 
 def _users_only(rule: Rule) -> Rule:
-    return Rule(rule.name, rule.scope, rule.limit, rule.seconds, users_only=True)
+    return replace(rule, users_only=True)
 
 
 #: The gateway's one Flask-Limiter.

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 
 from gateway.rate_limiting.windows import Hit, Window, Windows
 
+# How long nobody else tries a primary that one request is waiting for.
+_TRYING = 30.0
+
 log = logging.getLogger("gateway.rate_limiting")
 
 
@@ -48,11 +51,11 @@ class FallbackWindows:
             now = self._clock()
             if now < down_until:
                 return self._locally(hits)
-            self._down_until = now + self._pause  # others stay local while this one tries
+            self._down_until = now + _TRYING  # others stay local while this one tries
         try:
             answer = self._primary.acquire(hits)
         except Exception as error:  # noqa: BLE001  whatever its driver raises, requests go on
-            if down_until is None:
+            if self._down_until is None:
                 log.warning(
                     "rate limit store %s failed (%s): local limits apply",
                     self._name,
@@ -70,11 +73,11 @@ class FallbackWindows:
         return self._local.acquire(hits)
 
     def peek(self, hit: Hit) -> Window:
-        """See Windows.peek."""
+        """See Windows.peek. Raises what the store raises that decides at the moment."""
         return (self._local if self.degraded else self._primary).peek(hit)
 
     def clear(self, key: str, seconds: int) -> None:
-        """See Windows.clear; clears both stores as far as they answer."""
+        """See Windows.clear; in both stores. Raises what the primary raises."""
         self._local.clear(key, seconds)
         self._primary.clear(key, seconds)
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask_limiter import Limit
+from limits import RateLimitItem
 
 from gateway.rate_limiting.windows import Hit
 
 MARK = "__gateway_limits__"
 EXEMPT = "__gateway_exempt__"
+
+# What may stand between the quotes of a header field (RFC 9651 section 3.3.3).
+_NAME = re.compile(r"[ !#-\[\]-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +52,60 @@ class Rule:
         if self.key is not None:
             key = self.key()
         scope = f"{self.scope}:{method}" if self.per_method else self.scope
-        cost = self.cost() if callable(self.cost) else self.cost
+        cost = self.cost
+        if callable(cost):
+            cost = max(int(cost()), 0)
         return Hit(f"{key}|{scope}|{self.limit}", self.limit, self.seconds, cost)
 
 
 def rules_of(
     declared: Iterable[Limit], name: str, scope: str, usual_key: Callable[[], str]
 ) -> list[Rule]:
-    """The rules of declared limits. Raises ValueError for a limit that cannot be read."""
+    """The rules of declared limits. Raises ValueError for a limit that cannot be read or kept."""
     rules = []
     for limit in declared:
-        for item in (runtime.limit for runtime in limit):
-            shared = limit.shared and limit.scope
-            place = str(limit.scope) if shared else scope
-            if limit.scope and not shared:
-                place = f"{scope}:{limit.scope}"
-            seconds = item.get_expiry()
-            message = limit.error_message
-            rules.append(
-                Rule(
-                    f"{str(limit.scope) if shared else name}-{seconds}",
-                    place,
-                    item.amount,
-                    seconds,
-                    limit.cost or 1,
-                    None if item_key(limit) is usual_key else item_key(limit),
-                    frozenset(m.upper() for m in limit.methods) if limit.methods else None,
-                    limit.per_method,
-                    limit.exempt_when,
-                    message=message() if callable(message) else message or "",
-                )
-            )
+        items = [runtime.limit for runtime in limit]
+        if not items:
+            raise ValueError(f"no limit in {limit.limit_provider!r}")
+        rules += [_rule(limit, item, name, scope, usual_key) for item in items]
     return rules
+
+
+def _rule(
+    limit: Limit, item: RateLimitItem, name: str, scope: str, usual_key: Callable[[], str]
+) -> Rule:
+    seconds = item.get_expiry()
+    cost = 1 if limit.cost is None else limit.cost
+    if not callable(cost) and not 0 < cost <= item.amount:
+        raise ValueError(f"cost {cost} does not lie between 1 and the limit, {item}")
+    name = str(limit.scope) if limit.shared and limit.scope else name
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be told to clients: plain ASCII without quotes only")
+    message = limit.error_message
+    key = item_key(limit)
+    return Rule(
+        f"{name}-{seconds}",
+        _scope(limit, scope),
+        item.amount,
+        seconds,
+        cost,
+        None if key is usual_key else key,
+        frozenset(m.upper() for m in limit.methods) if limit.methods else None,
+        limit.per_method,
+        limit.exempt_when,
+        message=message() if callable(message) else message or "",
+    )
+
+
+def _scope(limit: Limit, scope: str) -> str:
+    """What a limit counts together. Limits for some methods do not count what others count."""
+    if limit.shared and limit.scope:
+        scope = f"shared:{limit.scope}"
+    elif limit.scope:
+        scope = f"{scope}:{limit.scope}"
+    if limit.methods:
+        scope += ":" + "+".join(sorted(m.upper() for m in limit.methods))
+    return scope
 
 
 def item_key(limit: Limit) -> Callable[[], str]:
@@ -86,8 +114,21 @@ def item_key(limit: Limit) -> Callable[[], str]:
 
 
 def distinct(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The rules without repetitions, shortest window first, as Flask-Limiter orders them."""
-    seen: dict[tuple[str, int, int, object], Rule] = {}
-    for rule in rules:
-        seen.setdefault((rule.scope, rule.limit, rule.seconds, rule.key), rule)
-    return tuple(sorted(seen.values(), key=lambda rule: (rule.seconds, rule.limit)))
+    """The rules without repetitions, shortest window first, as Flask-Limiter orders them, each
+    with a name of its own. Raises ValueError if two would count in one window."""
+    kept = sorted(dict.fromkeys(rules), key=lambda rule: (rule.seconds, rule.limit))
+    windows: set[tuple[str, int, int]] = set()
+    names: Counter[str] = Counter()
+    named = []
+    for rule in kept:
+        window = (rule.scope, rule.limit, rule.seconds)
+        if window in windows:
+            raise ValueError(
+                f"two limits of {rule.limit} in {rule.seconds} s differ only in their options:"
+                " give one of them a scope"
+            )
+        windows.add(window)
+        names[rule.name] += 1
+        again = names[rule.name]
+        named.append(replace(rule, name=f"{rule.name}-{again}") if again > 1 else rule)
+    return tuple(named)

@@ -9,13 +9,20 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.retry import Retry
 
-from gateway.rate_limiting.windows import Hit, Window, spent
+from gateway.rate_limiting.windows import CLOCK_STEP, Hit, Window
 
 _SCRIPT = (Path(__file__).parent / "acquire.lua").read_text()
 # One hash tag, so that all windows of a request are on one node of a cluster.
 _PREFIX = "{gatehouse}:window:"
+_CONNECTIONS = 16
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError for a URL that cannot be read."""
+    parse_url(url)  # type: ignore[no-untyped-call]
 
 
 class RedisWindows:
@@ -25,28 +32,30 @@ class RedisWindows:
     """
 
     def __init__(self, url: str, timeout: float) -> None:
-        self._client: Any = redis.Redis.from_url(
+        # A worker's requests take turns on a few connections: with a plain pool, a burst would
+        # find none left, and small plans allow few.
+        pool = redis.BlockingConnectionPool.from_url(
             url,
+            max_connections=_CONNECTIONS,
+            timeout=4 * timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
-            # Once more for a connection that Redis closed while it was idle.
+            # Once more for a connection that Redis closed while it was idle; a call counts once.
             retry=Retry(NoBackoff(), 1),
         )
+        self._client: Any = redis.Redis(connection_pool=pool)
         self._acquire = self._client.register_script(_SCRIPT)
 
     def acquire(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:
         """See Windows.acquire."""
-        allowed, windows = self._ask(hits, count=True)
-        if allowed:
-            windows = [spent(h, w) for h, w in zip(hits, windows, strict=True)]
-        return allowed, windows
+        return self._ask(hits, count=True)
 
     def peek(self, hit: Hit) -> Window:
         """See Windows.peek."""
         return self._ask([hit], count=False)[1][0]
 
     def _ask(self, hits: Sequence[Hit], *, count: bool) -> tuple[bool, list[Window]]:
-        arguments: list[str | int] = [os.urandom(8).hex(), int(count)]
+        arguments: list[str | int] = [os.urandom(8).hex(), int(count), int(CLOCK_STEP)]
         for hit in hits:
             arguments += [hit.limit, hit.seconds, hit.cost]
         keys = [_name(hit.key, hit.seconds) for hit in hits]

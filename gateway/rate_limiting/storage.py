@@ -1,7 +1,7 @@
 """The gateway's windows as a storage of the `limits` library, which Flask-Limiter works on.
 
-Whatever asks Flask-Limiter's own strategy (its command line, a `with limiter.limit(...)` block)
-meets the same windows as the gateway's requests.
+Whatever asks Flask-Limiter's own strategy, `limiter.limiter`, meets the same store as the gateway's
+requests.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
+from limits.limits import GRANULARITIES
 from limits.storage import MovingWindowSupport, Storage
 
 from gateway.rate_limiting.windows import Hit, Windows
@@ -63,6 +64,6 @@ class WindowStorage(Storage, MovingWindowSupport):
     def clear(self, key: str) -> None:
         """Forget one key's hits, for the window its name ends with (`limits` puts it there)."""
         parts = key.rsplit("/", 3)
-        if len(parts) == 4 and parts[2].isdigit():
-            seconds = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}.get(parts[3], 0)
+        if len(parts) == 4 and parts[2].isdigit() and parts[3] in GRANULARITIES:
+            seconds = GRANULARITIES[parts[3]].GRANULARITY.seconds
             self.windows.clear(key, int(parts[2]) * seconds)

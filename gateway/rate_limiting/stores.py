@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 
 from gateway.rate_limiting.embedded import EmbeddedWindows
@@ -19,8 +20,12 @@ FALLBACKS = "rate_limit_fallbacks"
 
 def faults(settings: Settings) -> list[str]:
     """What is wrong with the store's settings."""
+    return [*_local_faults(settings), *_redis_faults(settings.REDIS_URL)]
+
+
+def _local_faults(settings: Settings) -> list[str]:
     url = settings.STATE_URL
-    if url.startswith("memory://"):
+    if url == "memory://":
         if settings.WEB_CONCURRENCY > 1 and not settings.ALLOW_MEMORY_STATE:
             workers = settings.WEB_CONCURRENCY
             alone = f"STATE_URL=memory:// counts in each of the {workers} workers alone;"
@@ -28,12 +33,31 @@ def faults(settings: Settings) -> list[str]:
         return []
     if not url.startswith("lmdb://"):
         return ["STATE_URL must be lmdb://, lmdb:///folder or memory://"]
-    if settings.REDIS_URL and not settings.REDIS_URL.startswith(("redis://", "rediss://")):
-        return ["REDIS_URL must begin with redis:// or rediss://"]
+    folder = store_folder(url)
     try:
-        store_folder(url).mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = folder.stat().st_uid
     except OSError as error:
         return [f"STATE_URL: the folder cannot be made: {error.strerror}"]
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return ["STATE_URL: the folder cannot be written"]
+    if url == "lmdb://" and owner != os.getuid():
+        # Everybody may make a folder of this name in the temporary directory.
+        return ["STATE_URL: the folder belongs to another user"]
+    return []
+
+
+def _redis_faults(url: str) -> list[str]:
+    if not url:
+        return []
+    if not url.startswith(("redis://", "rediss://")):
+        return ["REDIS_URL must begin with redis:// or rediss://"]
+    from gateway.rate_limiting.redis_store import check_url  # only if used
+
+    try:
+        check_url(url)
+    except ValueError:
+        return ["REDIS_URL cannot be read"]
     return []
 
 
@@ -44,7 +68,7 @@ def open_windows(settings: Settings) -> tuple[Windows, EmbeddedStore | None]:
     before it is used.
     """
     memory = MemoryWindows()
-    if settings.STATE_URL.startswith("memory://"):
+    if settings.STATE_URL == "memory://":
         if not settings.REDIS_URL:
             return memory, None
         return _with_redis(settings, memory, lambda: None), None

@@ -12,6 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+#: Hits further in the future than this many seconds mean that the clock was set back: the window
+#: begins anew. Nearer ones are kept.
+CLOCK_STEP = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -79,10 +83,14 @@ def spent(hit: Hit, window: Window) -> Window:
 
 
 class MemoryWindows:
-    """Windows in this process alone: for one worker, for tests, and when every store is gone."""
+    """Windows in this process alone: for one worker, for tests, and when every store is gone.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    most: keys it remembers; beyond them, those that came first are forgotten.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, most: int = 100_000) -> None:
         self._clock = clock
+        self._most = most
         self._lock = threading.Lock()
         self._hits: dict[tuple[str, int], list[float]] = {}
         self._swept = 0.0
@@ -96,11 +104,21 @@ class MemoryWindows:
             if any(window.retry for window in windows):
                 return False, windows
             for hit in hits:
-                self._hits.setdefault((hit.key, hit.seconds), []).extend([now] * hit.cost)
+                self._count(hit, now)
             return True, [spent(h, w) for h, w in zip(hits, windows, strict=True)]
+
+    def _count(self, hit: Hit, now: float) -> None:
+        if not hit.cost:
+            return
+        times = self._hits.setdefault((hit.key, hit.seconds), [])
+        times.extend([max(now, times[-1]) if times else now] * hit.cost)
+        if len(self._hits) > self._most:
+            del self._hits[next(iter(self._hits))]
 
     def _window(self, hit: Hit, now: float) -> Window:
         times = self._hits.get((hit.key, hit.seconds), [])
+        if times and times[-1] > now + CLOCK_STEP:
+            times.clear()
         del times[: bisect_right(times, now - hit.seconds)]
         if not times:
             return judge(hit, 0, now, now, now)
@@ -108,7 +126,7 @@ class MemoryWindows:
         return judge(hit, len(times), times[0], times[over - 1], now)
 
     def _sweep(self, now: float) -> None:
-        if now - self._swept < 60:
+        if abs(now - self._swept) < 60:
             return
         self._swept = now
         for name, times in list(self._hits.items()):

@@ -26,10 +26,11 @@ SLICE = 0.5
 class Connection:
     """An open connection. Not shared: one exchange at a time."""
 
-    __slots__ = ("_poll", "_wait", "born", "idle_since", "reused", "sock", "wrote")
+    __slots__ = ("_early", "_poll", "_wait", "born", "idle_since", "reused", "sock", "wrote")
 
     def __init__(self, sock: Any) -> None:
         self.sock = sock
+        self._early = b""  # taken from the socket before it was asked for
         self._wait = SLICE
         sock.settimeout(SLICE)
         self._poll: Any = None
@@ -60,6 +61,9 @@ class Connection:
 
     def receive(self, limit: float, abandoned: Callable[[], bool]) -> bytes:
         """The next bytes, empty at the end of the stream; TimeoutError after `limit`."""
+        if self._early:
+            data, self._early = self._early, b""
+            return data
         left = limit - time.monotonic()
         wait = SLICE if left >= SLICE else max(left, 0.001)
         if wait != self._wait:
@@ -67,8 +71,7 @@ class Connection:
             self.sock.settimeout(wait)
         while True:
             try:
-                data: bytes = self.sock.recv(RECEIVE)
-                return data
+                return bytes(self.sock.recv(RECEIVE))
             except TimeoutError:
                 self._still_worth_waiting(limit, abandoned)
 
@@ -79,11 +82,32 @@ class Connection:
             raise TimeoutError
 
     def readable(self) -> bool:
-        """Whether bytes or the end of the stream are waiting. Costs one system call."""
+        """Whether bytes or the end of the stream are waiting. Mostly costs one system call."""
+        if self._early:
+            return True
         if self._poll is None:
             self._poll = plain_poll()
             self._poll.register(self.sock.fileno(), select.POLLIN)
-        return bool(self._poll.poll(0))
+        if not self._poll.poll(0):
+            return False
+        return not isinstance(self.sock, ssl.SSLSocket) or self._said_something()
+
+    def _said_something(self) -> bool:
+        """Whether there is more than TLS's own messages: session tickets are no answer."""
+        self.sock.settimeout(0)
+        try:
+            self._early = self.sock.recv(RECEIVE)
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            pass  # the end, whichever it is
+        finally:
+            self.sock.settimeout(self._wait)
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor, to wait on."""
+        return int(self.sock.fileno())
 
     def close(self) -> None:
         """Close; never fails."""
@@ -100,17 +124,20 @@ def connect(origin: Origin, timeout: float, ca_file: str) -> Connection:
         sock: Any = socket.create_connection((origin.host, origin.port), timeout)
     except TimeoutError as error:
         raise ConnectTimeout(str(error)) from None
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that IDNA cannot encode
         raise ConnectFailed(str(error)) from None
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if origin.scheme == "https":
-            sock = _tls(ca_file).wrap_socket(sock, server_hostname=origin.host)
+            # A stream that ends without TLS's own end was cut: it must not look complete.
+            sock = _tls(ca_file).wrap_socket(
+                sock, server_hostname=origin.host, suppress_ragged_eofs=False
+            )
     except TimeoutError as error:
         sock.close()
         raise ConnectTimeout(str(error)) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sock.close()
         raise ConnectFailed(str(error)) from None
     return Connection(sock)

@@ -70,6 +70,8 @@ def parse_head(data: bytes, method: str) -> Head:
     status = int(match[3])
     persistent = _keep_alive(match[2], connection)
     framing = _framing(status, method, lengths, codings, match[2])
+    if status == 204 and (codings or lengths not in ([], ["0"])):
+        persistent = False  # a body may follow after all, to be read as the next answer
     return Head(status, match[4] or "", headers, framing, persistent, f"1.{match[2]}")
 
 
@@ -157,6 +159,9 @@ class ChunkedDecoder:
             self._take_size(line)
         else:
             self.finished = not line  # the empty line ends the trailer section
+            self._missing += len(line)
+            if self._missing > MAX_HEAD:
+                raise ProtocolViolation("trailer section too large")
         return not self.finished
 
     def _take_line(self) -> bytes | None:

@@ -16,12 +16,12 @@ from gateway.errors import (
     HeadFailed,
     HeadTimeout,
     NoTarget,
-    Refusal,
+    ProtocolViolation,
     UpstreamError,
 )
 from gateway.exchange import Attempt, ResponseBody, UpstreamRequest, UpstreamResponse
-from gateway.transport.adapter import WireRequest
-from gateway.transport.response import PooledBody
+from gateway.transport.messages import WireRequest
+from gateway.transport.response import FieldPairs, PooledBody
 from gateway.upstreams import Target, UpstreamPool
 from gateway.urls import join
 
@@ -71,17 +71,27 @@ class SessionTransport:
         wire.stream = request.body
         wire.deadline = request.deadline
         wire.abandoned = request.abandoned
-        timeouts: Any = (request.timeouts.connect, request.timeouts.read)
+        session = self.session
+        options: dict[str, Any] = {
+            "stream": True,
+            "timeout": (request.timeouts.connect, request.timeouts.read),
+            "verify": session.verify,
+            "cert": session.cert,
+            "proxies": session.proxies,
+        }
         try:
-            response = self.session.get_adapter(url).send(wire, stream=True, timeout=timeouts)
+            response = session.get_adapter(url).send(wire, **options)
         except requests.RequestException as error:
             raise _translated(error) from None
         raw = response.raw
+        body = raw if isinstance(raw, PooledBody) else _ForeignBody(response)
+        # Noted here, so that a policy that drops a response does not keep its connection.
+        request.exchange.bodies.append(body)
         return UpstreamResponse(
             response.status_code,
             response.reason,
-            list(raw.headers.items()),
-            raw if isinstance(raw, PooledBody) else _ForeignBody(response),
+            list(body.headers.items()),
+            body,
             url,
             origin.base_path,
             getattr(response, "version", "1.1"),
@@ -93,14 +103,18 @@ class _ForeignBody:
 
     def __init__(self, response: requests.Response) -> None:
         self._response = response
+        self.headers = FieldPairs(list(response.raw.headers.items()))
+        if any("\n" in value or "\r" in value for _, value in self.headers.items()):
+            response.close()
+            raise ProtocolViolation("a folded header field")
         self._pieces = response.raw.stream(65536, decode_content=False)
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._pieces
-        except (requests.RequestException, OSError, UpstreamError, Refusal):
+        except UpstreamError:
             raise
-        except Exception as error:  # noqa: BLE001  urllib3's own errors, whatever they are
+        except Exception as error:  # noqa: BLE001  urllib3's own errors, or others
             raise BodyFailed(type(error).__name__) from None
 
     def close(self) -> None:

@@ -6,13 +6,14 @@ an application loaded before the fork shares none by accident.
 
 from __future__ import annotations
 
-import threading
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
 
 from gateway.errors import PoolTimeout
 from gateway.transport.connection import Connection
+from gateway.transport.slots import Slots
 
 Dial = Callable[[float], Connection]
 
@@ -28,7 +29,7 @@ class ConnectionPool:
         self._dial = dial
         self._idle_seconds = idle_seconds
         self._idle: deque[Connection] = deque()
-        self._slots = threading.Semaphore(size)
+        self._slots = Slots(size)
 
     def checkout(self, connect: float, deadline: float, *, fresh: bool = False) -> Connection:
         """A connection to use alone: an idle one that still lives, or a new one.
@@ -36,7 +37,8 @@ class ConnectionPool:
         `connect` is the time to make one in seconds, `deadline` the monotonic time until which to
         wait for a slot. Raises PoolTimeout, ConnectTimeout or ConnectFailed, all safe to retry.
         """
-        self._take_slot(deadline)
+        if not self._slots.take(deadline):
+            raise PoolTimeout
         try:
             connection = None if fresh else self._reuse()
             if connection is None:
@@ -45,12 +47,6 @@ class ConnectionPool:
             self._slots.release()
             raise
         return connection
-
-    def _take_slot(self, deadline: float) -> None:
-        if self._slots.acquire(blocking=False):
-            return
-        if not self._slots.acquire(timeout=max(deadline - time.monotonic(), 0)):
-            raise PoolTimeout
 
     def _reuse(self) -> Connection | None:
         while self._idle:
@@ -69,14 +65,12 @@ class ConnectionPool:
 
     def give_back(self, connection: Connection) -> None:
         """Return a connection whose exchange ended cleanly."""
-        connection.idle_since = time.monotonic()
+        connection.idle_since = now = time.monotonic()
         self._idle.append(connection)
         # The oldest go first; without this a burst would leave its sockets open for good.
-        while self._idle and connection.idle_since - self._idle[0].idle_since > self._idle_seconds:
-            try:
+        with contextlib.suppress(IndexError):  # other threads take from it meanwhile
+            while now - self._idle[0].idle_since > self._idle_seconds:
                 self._idle.popleft().close()
-            except IndexError:
-                break
         self._slots.release()
 
     def discard(self, connection: Connection) -> None:
@@ -86,5 +80,6 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Close what is idle; connections in use close when they come back."""
-        while self._idle:
-            self._idle.pop().close()
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().close()

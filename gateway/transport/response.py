@@ -13,7 +13,7 @@ from gateway.transport.pool import ConnectionPool
 
 
 class FieldPairs:
-    """Response fields in order, repeated ones apart, in the shape urllib3 gives them."""
+    """Fields in order, repeated ones apart, in the shape urllib3 gives them."""
 
     __slots__ = ("pairs",)
 

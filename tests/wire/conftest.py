@@ -1,0 +1,60 @@
+"""The gateways of the wire tests: started once for each worker class, shared by all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.testing import ScriptedUpstream
+from tests.support.backlog import full_backlog
+from tests.support.gunicorn import Gateway, free_port, start_gateway
+
+PSEUDONYM = "edge-under-test"
+_SERVICES = ("plain", "slashes", "stripped", "partly", "host", "quick", "small", "big", "guarded")
+
+
+@pytest.fixture(scope="session", params=["gevent", "gthread"])
+def worker_class(request: pytest.FixtureRequest) -> str:
+    """The gunicorn worker under test: every wire test runs under each."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def environment(
+    scripted: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The services' upstreams, amid traps: a proxy and a `.netrc` that must not be used."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".netrc").write_text("machine 127.0.0.1 login netrc-user password netrc-secret\n")
+    Path(home / ".netrc").chmod(0o600)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with full_backlog() as full:
+        yield {
+            **{f"{name.upper()}_URL": scripted.url for name in _SERVICES},
+            "BASED_URL": f"{scripted.url}/base/",
+            "REFUSED_URL": nobody,
+            "FULL_URL": f"http://127.0.0.1:{full}",
+            "EMPTY_URL": "",
+            "VIA_PSEUDONYM": PSEUDONYM,
+            "HOME": str(home),
+            "NETRC": str(home / ".netrc"),
+            **dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"), nobody),
+        }
+
+
+@pytest.fixture(scope="session")
+def gateway(worker_class: str, environment: dict[str, str]) -> Iterator[Gateway]:
+    """A gateway that trusts no proxy in front of it."""
+    with start_gateway(worker_class=worker_class, env=environment) as running:
+        yield running
+        assert "Traceback" not in running.stderr_text()
+
+
+@pytest.fixture(scope="session")
+def trusting(worker_class: str, environment: dict[str, str]) -> Iterator[Gateway]:
+    """A gateway behind trusted proxies, which also writes `Forwarded`."""
+    trust = {"TRUSTED_PROXIES": "127.0.0.0/8, 10.0.0.0/8, fd00::/8", "FORWARDED_HEADER": "true"}
+    with start_gateway(worker_class=worker_class, env={**environment, **trust}) as running:
+        yield running
