@@ -19,7 +19,9 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 class Settings(BaseSettings):
     """The gateway's options. Unknown variables are ignored; a wrong value is a fault at start."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     # -- process ---------------------------------------------------------------------------
     PORT: int = Field(8000, ge=0, le=65535, description="Port to listen on, all interfaces.")
@@ -119,13 +121,17 @@ class Settings(BaseSettings):
         "", description="Required `aud` of a token. Empty: not checked, an `aud` is ignored."
     )
     JWT_LEEWAY: float = Field(
-        30, ge=0, description="Seconds of clock difference forgiven in `exp`, `nbf` and `iat`."
+        30,
+        ge=0,
+        le=600,
+        description="Seconds of clock difference forgiven in `exp`, `nbf` and `iat`.",
     )
     JWT_CACHE_SIZE: int = Field(
         10_000, ge=0, description="Verified tokens each worker remembers. 0: none."
     )
     TOKEN_HEADER: str = Field(
         "x-access-tokens",
+        pattern=r"^[A-Za-z0-9\-]*$",
         description="Header that may hold a bare token besides `Authorization`. Empty: none.",
     )
     TOKEN_COOKIE: str = Field(

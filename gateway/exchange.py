@@ -128,5 +128,7 @@ class UpstreamResponse:
     version: str = "1.1"
 
 
+#: Answers an outlined request: a policy's next layer, or the transport. Raises UpstreamError.
 Handler = Callable[[UpstreamRequest], UpstreamResponse]
+#: Wraps a handler in another one; built once, at start.
 Policy = Callable[[Handler], Handler]

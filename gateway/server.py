@@ -79,10 +79,10 @@ def _checked(load: Callable[[], Any]) -> int:
     from gateway.errors import ConfigurationError  # see the module's docstring
 
     try:
-        from gateway.application import load_settings
+        from gateway.configuration import load_settings
 
-        load_settings()
         load()
+        load_settings()  # for an application that was not made from the environment
     except ConfigurationError as error:
         sys.stderr.write(f"The gateway cannot start:\n{error}\n")
         return 1

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import jwt
 
-from gateway.application import create_app, load_settings
+from gateway.application import create_app
 from gateway.authentication.keys import load_keys
 from gateway.authorization import AnyOf, Part, Scope
+from gateway.configuration import load_settings
 from gateway.errors import ConfigurationError
 
 ROLES = ("reader", "writer", "admin")

@@ -27,5 +27,6 @@ def parse_targets(urls: str) -> tuple[Target, ...]:
         try:
             targets.append(Target(Origin.parse(url)))
         except ValueError as error:
-            raise ValueError(f"{url!r} {error}") from None
+            # What stands before an `@` may be a password.
+            raise ValueError(f"{url.rpartition('@')[2]!r} {error}") from None
     return tuple(targets)

@@ -1,0 +1,50 @@
+"""The settings read and judged: every fault is found in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gateway.errors import ConfigurationError
+from gateway.rate_limiting import stores
+from settings import Settings
+
+
+def load_settings() -> Settings:
+    """The settings from the environment. Raises ConfigurationError, a line for each fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        ) from None
+
+
+def read_settings() -> tuple[Settings, list[str]]:
+    """The settings and their faults; a faulty one has its default, so that the rest can be
+    looked at too."""
+    try:
+        return load_settings(), []
+    except ConfigurationError as error:
+        return _with_defaults_for(error.faults), list(error.faults)
+
+
+def setting_faults(settings: Settings) -> list[str]:
+    """What is wrong with settings that are well-formed one by one."""
+    faults = stores.faults(settings)
+    if settings.BIND.startswith("unix:") and "unix" not in settings.TRUSTED_PROXIES:
+        faults.append(
+            "BIND is a unix socket, so TRUSTED_PROXIES must name `unix`: otherwise all clients"
+            " look like one, and share its limits"
+        )
+    if settings.UPSTREAM_CA_FILE and not Path(settings.UPSTREAM_CA_FILE).is_file():
+        faults.append("UPSTREAM_CA_FILE is no file")
+    return faults
+
+
+def _with_defaults_for(faults: Iterable[str]) -> Settings:
+    """The settings, with the default of each one that has a fault."""
+    names = {fault.partition(":")[0].partition(".")[0] for fault in faults}
+    return Settings(**{name: Settings.model_fields[name].default for name in names})

@@ -1,0 +1,77 @@
+"""Services taken into an application: judged, registered, and given what they need at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from flask import Flask
+
+from gateway import forwarded, headers
+from gateway.exchange import Timeouts
+from gateway.service import DEFAULT_LIMIT, Runtime, Service, chain
+from gateway.transport.handler import SessionTransport
+from gateway.transport.session import make_session
+from gateway.upstreams import UpstreamPool, parse_targets
+from settings import Settings
+
+
+def _service_faults(services: Iterable[Service]) -> list[str]:
+    """What can be said of services without an application."""
+    faults: list[str] = []
+    for service in services:
+        faults += service.faults()
+        address = service.address()
+        if address is None:
+            faults.append(
+                f"{service.variable} is not set: it names the instances of service"
+                f" {service.name!r} ({service.declared_at})"
+            )
+            continue
+        try:
+            parse_targets(address)
+        except ValueError as error:
+            faults.append(f"{service.variable}: {error}")
+    return faults
+
+
+def add_services(app: Flask, services: Sequence[Service]) -> list[str]:
+    """Register the services, if their declarations let them be; returns all that is wrong."""
+    faults = _service_faults(services)
+    names = [service.name for service in services]
+    faults += [f"two services are named {n!r}" for n in sorted(set(names)) if names.count(n) > 1]
+    if len(set(names)) == len(names) and not any(service.faults() for service in services):
+        for service in services:
+            app.register_blueprint(service)
+    return faults
+
+
+def make_runtime(service: Service, settings: Settings, via: str) -> Runtime:
+    """Settle what a service left to the settings, and build its chain."""
+    session = service.session or make_session(
+        service.pool_size or settings.pool_size,
+        settings.POOL_IDLE_SECONDS,
+        settings.UPSTREAM_CA_FILE,
+    )
+    pool = UpstreamPool(parse_targets(service.address() or ""))
+    usual = Timeouts(settings.CONNECT_TIMEOUT, settings.READ_TIMEOUT, settings.TOTAL_TIMEOUT)
+    strip = service.strip_prefix
+    max_body = service.max_body
+    if max_body == DEFAULT_LIMIT:
+        max_body = settings.MAX_BODY_BYTES
+    dropped = headers.NEVER_FORWARDED | forwarded.ALWAYS
+    if settings.FORWARDED_HEADER:
+        dropped |= {"forwarded"}
+    if service.hide_credentials:
+        dropped |= {"authorization", settings.TOKEN_HEADER.lower()}
+    return Runtime(
+        service=service,
+        handler=chain(service.policies, SessionTransport(session, pool)),
+        timeouts=service.timeouts.over(usual),
+        strip=(service.url_prefix or "") if strip is True else (strip or "").rstrip("/"),
+        via=via,
+        max_body=max_body,
+        client_timeout=settings.CLIENT_TIMEOUT,
+        forwarded_header=settings.FORWARDED_HEADER,
+        dropped=dropped,
+        dropped_untrusted=dropped | forwarded.UNTRUSTED,
+    )

@@ -1,0 +1,130 @@
+"""`flask gateway check` and `services`: all faults at once, or what there is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.support import IN_ORDER, SERVICES, Folder
+
+
+def test_a_gateway_in_order(shared: Folder) -> None:
+    done = shared.run("check", **IN_ORDER)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "The settings and 5 services are in order.\n"
+
+
+def test_without_any_environment_every_need_is_named(shared: Folder) -> None:
+    faults = shared.run("check").faults
+    assert [fault.split(" ")[0] for fault in faults] == [
+        "JWT_SECRET",
+        *[f"{name.upper()}_URL" for name in SERVICES],
+    ]
+    assert f"({shared.path}/blueprints/orders.py:" in faults[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "x"),
+        ("PORT", "65536"),
+        ("WEB_CONCURRENCY", "0"),
+        ("WORKER_CLASS", "sync"),
+        ("JWT_LEEWAY", "-1"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,nonsense"),
+        ("RATE_LIMIT_DEFAULT", "many/minute"),
+        ("RATE_LIMIT_USER", "10/fortnight"),
+        ("STATE_URL", "sqlite://"),
+        ("STATE_URL", "memory://"),
+        ("REDIS_URL", "http://h.test"),
+        ("JWT_SECRET", "short"),
+        ("JWT_KEYS", "none:env:PATH"),
+        ("ORDERS_URL", "orders.test:80"),
+        ("ORDERS_URL", "http://user:password@orders.test"),
+        ("ORDERS_URL", "http://orders.test,ftp://orders.test"),
+    ],
+)
+def test_one_fault_is_named_by_its_variable(shared: Folder, name: str, value: str) -> None:
+    (fault,) = shared.run("check", **{**IN_ORDER, name: value}).faults
+    assert fault.startswith(name)
+
+
+def test_several_settings_at_once(shared: Folder) -> None:
+    wrong = {"PORT": "x", "WEB_CONCURRENCY": "0", "READ_TIMEOUT": "0", "ACCESS_LOG": "maybe"}
+    faults = shared.run("check", **IN_ORDER, **wrong).faults
+    assert sorted(fault.split(":")[0] for fault in faults) == sorted(wrong)
+
+
+def test_keys_store_and_addresses_at_once(shared: Folder) -> None:
+    wrong = {"JWT_SECRET": "short", "STATE_URL": "x://", "BIND": "unix:/s", "USERS_URL": "nonsense"}
+    environ = {name: value for name, value in IN_ORDER.items() if name != "ORDERS_URL"} | wrong
+    faults = shared.run("check", **environ).faults
+    found = [re.split(r"[ :]", fault)[0] for fault in faults]
+    assert sorted(found) == sorted([*wrong, "ORDERS_URL"])
+
+
+def test_what_services_declare_is_checked_at_once(own: Folder) -> None:
+    own.add("unguarded")
+    own.add("half", 'require("a:b", methods=["GET"])(half)')
+    own.add("hasty", "public(hasty)", 'limiter.limit("10/fortnight")(hasty)')
+    own.add("wrong", "public(wrong)", '@wrong.get("/x")', '@limiter.limit("x")', "def x(): ...")
+    faults = own.run("check", **IN_ORDER, RATE_LIMIT_DEFAULT="many").faults
+    assert len(faults) == 5
+    text = "\n".join(faults)
+    assert "service 'unguarded' neither requires anything nor is public for DELETE, GET" in text
+    assert "service 'half' neither requires anything nor is public for DELETE, OPTIONS" in text
+    assert f"({own.path}/blueprints/unguarded.py:2)" in text
+    assert "service 'hasty': no granularity matched for fortnight" in text
+    assert "view 'wrong.x': couldn't parse rate limit string 'x'" in text
+
+
+def test_faults_of_every_kind_at_once(own: Folder) -> None:
+    own.add("unguarded")
+    own.add("hasty", "public(hasty)", 'limiter.limit("10/fortnight")(hasty)')
+    wrong = {"PORT": "x", "JWT_SECRET": "short", "USERS_URL": "nonsense", "RATE_LIMIT_USER": "many"}
+    environ = {name: value for name, value in IN_ORDER.items() if name != "ORDERS_URL"} | wrong
+    faults = own.run("check", **environ).faults
+    assert len(faults) == 7
+    for part in (*wrong, "ORDERS_URL", "service 'unguarded' neither", "service 'hasty': no"):
+        assert [fault for fault in faults if fault.startswith(part)], part
+
+
+def test_no_secret_is_shown(shared: Folder) -> None:
+    secrets = {
+        "JWT_SECRET": "hunter2",
+        "REDIS_URL": "http://:hunter2@h.test",
+        "JWT_KEYS": "hunter2",
+    }
+    done = shared.run("check", **{**IN_ORDER, **secrets, "ORDERS_URL": "http://u:hunter2@h.test"})
+    assert done.code == 1
+    assert "hunter2" not in done.out + done.err
+
+
+def test_services_shows_what_applies_where(shared: Folder) -> None:
+    done = shared.run("services", **{**IN_ORDER, "ORDERS_URL": "http://a.test,http://b.test"})
+    assert (done.code, done.err) == (0, "")
+    blocks = dict(zip(SERVICES, done.out.strip().split("\n\n"), strict=True))
+    for name, block in blocks.items():
+        assert block.startswith(f"{name}: /api/v1/{name} -> ")
+    assert "-> http://a.test,http://b.test\n" in blocks["orders"]
+    assert "-> no instance\n" in blocks["users"]
+    assert re.search(
+        r"POST +/api/v1/orders/<int:order_id>/refunds\n"
+        r" +requires order:refund and order:write; limits orders\.refund 10/60s, orders 100/60s",
+        blocks["orders"],
+    )
+    assert "requires nothing (public); limits products 20/1s" in blocks["products"]
+    assert re.search(r"DELETE +\S+\n +requires notification:read and role:admin", done.out)
+    assert "read 20 s" in blocks["payments"]
+
+
+def test_services_of_a_gateway_with_faults(shared: Folder) -> None:
+    assert len(shared.run("services").faults) == 6
+
+
+def test_a_folder_without_a_gateway(own: Folder) -> None:
+    (own.path / "app.py").unlink()
+    done = own.run("check", **IN_ORDER)
+    assert (done.code, done.out) == (2, "")
+    assert "Could not locate a Flask application" in done.err
