@@ -120,6 +120,7 @@ def _versions() -> tuple[Asked, list[str]]:
     second, _ = stubbed("second", "/s", _named("second"), headers={"X-Version": "2"})
     first, _ = stubbed("first", "/s", _named("first"))
     for service in (second, first):
+        service.add_url_rule("/both", "both", public(lambda: str(request.endpoint)))
         service.before_request(_noting(hooks, service.name))
         service.after_request(_noting_after(hooks, service.name))
     public(first)
@@ -174,6 +175,14 @@ def test_view_belongs_to_its_service_only() -> None:
     assert ask("/s/view", "POST").body == b"first"
     assert ask("/s/view", "POST", V2).status == 405
     assert ask("/s/view", "OPTIONS", V2).body == b""
+
+
+def test_views_on_the_same_path_are_told_apart() -> None:
+    ask, _ = _versions()
+    assert ask("/s/both", "GET", V2).body == b"second.both"
+    assert ask("/s/both").body == b"first.both"
+    assert ask("/s/both", "OPTIONS").body == b""
+    assert ask("/s/both", "PUT").status == ask("/s/both", "PUT", V2).status == 405
 
 
 def test_required_header_without_another_service_is_404() -> None:

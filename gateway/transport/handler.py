@@ -81,7 +81,7 @@ class SessionTransport:
         }
         try:
             response = session.get_adapter(url).send(wire, **options)
-        except requests.RequestException as error:
+        except OSError as error:  # such as every requests.RequestException
             raise _translated(error) from None
         raw = response.raw
         body = raw if isinstance(raw, PooledBody) else _ForeignBody(response)
@@ -121,16 +121,16 @@ class _ForeignBody:
         self._response.close()
 
 
-def _translated(error: requests.RequestException) -> UpstreamError:
+def _translated(error: OSError) -> UpstreamError:
     """What another adapter's error means in ours."""
-    name = type(error).__name__
+    text = f"{type(error).__name__}: {error}"
     if isinstance(error, requests.ConnectTimeout):
-        return ConnectTimeout(name)
-    if isinstance(error, requests.Timeout):
-        return HeadTimeout(name)
+        return ConnectTimeout(text)
+    if isinstance(error, requests.Timeout | TimeoutError):
+        return HeadTimeout(text)
     if isinstance(error, requests.ConnectionError):
-        return ConnectFailed(name, retry_safe=False)
-    return HeadFailed(name)
+        return ConnectFailed(text, retry_safe=False)
+    return HeadFailed(text)
 
 
 __all__ = ["ResponseBody", "SessionTransport"]
