@@ -52,13 +52,19 @@ def _on_http(error: HTTPException) -> Response:
         detail = error.description or ""
     else:
         slug = (error.name or "error").lower().replace(" ", "_")
-        extra = tuple(h for h in error.get_headers(request.environ) if h[0] != "Content-Type")
+        extra = tuple(map(_ordered, error.get_headers(request.environ)[1:]))
         detail = _DETAILS.get(status) or error.name
     _exchange().blame("gateway" if status >= 500 and status != 508 else "client", slug)
     response = _respond(status, slug, detail)
     for name, value in extra:
         response.headers.add(name, value)
     return response
+
+
+def _ordered(field: tuple[str, str]) -> tuple[str, str]:
+    """`Allow` in the same order each time; Werkzeug has it from a set."""
+    name, value = field
+    return (name, ", ".join(sorted(value.split(", ")))) if name == "Allow" else field
 
 
 _DETAILS = {

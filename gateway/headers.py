@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from gateway.exchange import Headers
@@ -47,8 +46,6 @@ OVERRIDES = frozenset(
 WRITTEN = frozenset({"host", "content-length", "expect", "via", "x-request-id"})
 
 NEVER_FORWARDED = HOP_BY_HOP | IDENTITY | OVERRIDES | WRITTEN
-
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 _spelled: dict[str, str] = {
     "ETAG": "ETag",
@@ -117,8 +114,3 @@ def via_names(values: Iterable[str]) -> set[str]:
     """Who a message passed, out of its `Via` values (RFC 9110 section 7.6.3)."""
     members = (member.split() for value in values for member in value.split(","))
     return {parts[1].lower() for parts in members if len(parts) >= 2}
-
-
-def is_token(text: str) -> bool:
-    """Whether `text` may be a field name or a method (RFC 9110 section 5.6.2)."""
-    return _TOKEN.fullmatch(text) is not None

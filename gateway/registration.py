@@ -39,9 +39,26 @@ def add_services(app: Flask, services: Sequence[Service]) -> list[str]:
     faults = _service_faults(services)
     names = [service.name for service in services]
     faults += [f"two services are named {n!r}" for n in sorted(set(names)) if names.count(n) > 1]
+    faults += _hidden(services)
     if len(set(names)) == len(names) and not any(service.faults() for service in services):
         for service in services:
             app.register_blueprint(service)
+    return faults
+
+
+def _hidden(services: Sequence[Service]) -> list[str]:
+    """Services that no request can reach: one before them takes all of their prefix."""
+    owners: dict[str, Service] = {}
+    faults = []
+    for service in services:
+        owner = owners.get(service.url_prefix or "")
+        if owner is not None:
+            faults.append(
+                f"service {service.name!r} is never reached: {owner.name!r} comes first with the"
+                f" same prefix and without headers ({service.declared_at})"
+            )
+        elif not service.required_headers:
+            owners[service.url_prefix or ""] = service
     return faults
 
 

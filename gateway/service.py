@@ -92,7 +92,8 @@ class Service(Blueprint):
         """What is wrong with the declaration itself."""
         found = []
         prefix = self.url_prefix or ""
-        if not prefix.startswith("/") or "//" in prefix or "<" in prefix:
+        # The root is "": a Blueprint's prefix never ends with a slash.
+        if prefix and (not prefix.startswith("/") or "//" in prefix or "<" in prefix):
             found.append(f"url_prefix {prefix!r} must be an absolute path without variables")
         if isinstance(self.strip_prefix, str) and not (prefix + "/").startswith(
             self.strip_prefix.rstrip("/") + "/"

@@ -56,7 +56,20 @@ def test_missing_address_names_variable_and_place() -> None:
 
 def test_services_of_one_name_are_a_fault() -> None:
     twins = [_service("twin", upstream="http://x") for _ in range(2)]
-    assert _faults(*twins) == "two services are named 'twin'"
+    assert "two services are named 'twin'" in _faults(*twins)
+
+
+def test_a_service_that_another_hides_is_a_fault() -> None:
+    first, second = (stubbed(name, "/same", headers=None)[0] for name in ("first", "second"))
+    text = _faults(first, second)
+    assert "service 'second' is never reached: 'first' comes first" in text
+
+
+def test_a_service_behind_one_with_headers_is_reached() -> None:
+    first, _ = open_service(name="first", prefix="/same", headers={"X-Version": "2"})
+    second, stub = open_service(name="second", prefix="/same")
+    assert call(make_app(first, second), "/same/x").status == 200
+    assert len(stub.requests) == 1
 
 
 def test_every_unguarded_service_is_listed() -> None:

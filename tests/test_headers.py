@@ -108,13 +108,3 @@ def test_spelling_is_remembered_for_a_bounded_number_of_names() -> None:
 )
 def test_via_names(values: list[str], names: set[str]) -> None:
     assert headers.via_names(values) == names
-
-
-@pytest.mark.parametrize(("text", "is_token"), [("GET", True), ("X-A_b", True), ("a b", False)])
-def test_is_token(text: str, is_token: bool) -> None:
-    assert headers.is_token(text) is is_token
-
-
-@pytest.mark.parametrize("text", ["", "a:b", "a\r", "é", "a\n", "(x)"])
-def test_is_no_token(text: str) -> None:
-    assert not headers.is_token(text)

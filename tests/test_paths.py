@@ -198,3 +198,12 @@ def test_application_below_a_script_name() -> None:
     answer = call(app, "/mount/things/x", SCRIPT_NAME="/mount", PATH_INFO="/things/x")
     assert answer.status == 200
     assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/x", "/x/y"])
+def test_a_service_may_own_the_root(path: str) -> None:
+    service, stub = open_service(name="all", prefix="/")
+    app = make_app(service)
+    assert call(app, path).status == 200
+    assert stub.requests[0].url == f"http://all.internal{path}"
+    assert b"ready" in call(app, "/readyz").body

@@ -120,12 +120,7 @@ def connect(origin: Origin, timeout: float, ca_file: str) -> Connection:
 
     Raises ConnectTimeout or ConnectFailed: no byte was sent, so retrying is safe.
     """
-    try:
-        sock: Any = socket.create_connection((origin.host, origin.port), timeout)
-    except TimeoutError as error:
-        raise ConnectTimeout(str(error)) from None
-    except (OSError, UnicodeError) as error:  # a name that IDNA cannot encode
-        raise ConnectFailed(str(error)) from None
+    sock = _open(origin, timeout)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -141,6 +136,35 @@ def connect(origin: Origin, timeout: float, ca_file: str) -> Connection:
         sock.close()
         raise ConnectFailed(str(error)) from None
     return Connection(sock)
+
+
+def _open(origin: Origin, timeout: float) -> Any:
+    """A connected socket: the first of the name's addresses that answers, all in `timeout`.
+
+    Resolving the name is not bounded; under gevent it lets others run.
+    """
+    end = time.monotonic() + timeout
+    failed = "no address"
+    try:
+        found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # a name that IDNA cannot encode
+        raise ConnectFailed(str(error)) from None
+    for family, kind, protocol, _, address in found:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise ConnectTimeout(failed)
+        sock = socket.socket(family, kind, protocol)
+        sock.settimeout(left)
+        try:
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failed = str(error)
+            if isinstance(error, TimeoutError):
+                raise ConnectTimeout(failed) from None
+        else:
+            return sock
+    raise ConnectFailed(failed)
 
 
 @lru_cache(maxsize=8)
