@@ -122,9 +122,8 @@ def _methods(methods: Iterable[str]) -> tuple[str, ...]:
 
 def declare(target: T, access: Access) -> T:
     """Note a declaration on a service or a view; `gateway.routes` reads it at start."""
-    if not hasattr(target, MARK):
-        setattr(target, MARK, [])
-    getattr(target, MARK).append(access)
+    # A new list each time: functools.wraps hands the old one on to other functions.
+    setattr(target, MARK, [*getattr(target, MARK, ()), access])
     return target
 
 
@@ -149,7 +148,7 @@ def public(*, methods: Iterable[str] = ALL_METHODS) -> Callable[[T], T]: ...
 def public(target: Any = None, *, methods: Iterable[str] = ALL_METHODS) -> Any:
     """Mark a service, or a view of one, as open to everybody for `methods`.
 
-    On a view it lifts what the service requires. A valid token still tells the backend who asks.
+    On a view it lifts what the blueprints around it require. A valid token still tells the backend who asks.
     """
     access = Access(None, _methods(methods))
     if target is None:

@@ -40,14 +40,14 @@ class GeventWorker(GatewayWorker, _GeventWorker):
         for server in servers:
             _accept_rest(server)
             server.close()
-        self._finish(time.monotonic())
-        if self._clients:
+        self._finish(servers, time.monotonic())
+        if _busy(servers):
             self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
             for server in servers:
                 server.stop(timeout=1)
 
-    def _finish(self, stopped: float) -> None:
-        while self._clients and time.monotonic() < stopped + self.cfg.graceful_timeout:
+    def _finish(self, servers: list[Any], stopped: float) -> None:
+        while _busy(servers) and time.monotonic() < stopped + self.cfg.graceful_timeout:
             self.notify()
             if time.monotonic() > stopped + LINGER:
                 self._close_idle()
@@ -99,6 +99,11 @@ class _Named:
     def getsockname(self) -> Any:
         """As of a socket."""
         return self.name
+
+
+def _busy(servers: list[Any]) -> bool:
+    """Whether a connection is served, or is about to be."""
+    return any(len(server.pool) for server in servers)
 
 
 def _accept_rest(server: Any) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 from werkzeug.routing import Map
 
 from gateway.authorization import ALL_METHODS, MARK, Access, Part
@@ -49,8 +50,9 @@ def compile_routes(app: Flask) -> tuple[dict[str, Route], list[str]]:
     faults: list[str] = []
     for endpoint, served in methods.items():
         view = app.view_functions[endpoint]
-        service = _service_of(app, endpoint)
-        access, open_methods = _access(view, service, served)
+        around = _around(app, endpoint)
+        service = next((b for b in around if isinstance(b, Service)), None)
+        access, open_methods = _access([view, *around], served)
         internal = hasattr(view, "__gateway_claim__") or endpoint.startswith("gateway_ops.")
         if endpoint in automatic and "OPTIONS" in open_methods:
             open_methods.remove("OPTIONS")  # Flask's own answer: nothing but Allow
@@ -68,35 +70,36 @@ def compile_routes(app: Flask) -> tuple[dict[str, Route], list[str]]:
     return routes, faults
 
 
-def _service_of(app: Flask, endpoint: str) -> Service | None:
-    """The service an endpoint belongs to; nested blueprints belong to the service around them."""
-    name = endpoint
-    while "." in name:
-        name = name.rpartition(".")[0]
-        blueprint = app.blueprints.get(name)
-        if isinstance(blueprint, Service):
-            return blueprint
-    return None
+def _around(app: Flask, endpoint: str) -> list[Blueprint]:
+    """The blueprints an endpoint is in, the innermost first."""
+    names = endpoint.split(".")[:-1]
+    dotted = [".".join(names[:count]) for count in range(len(names), 0, -1)]
+    return [app.blueprints[name] for name in dotted if name in app.blueprints]
 
 
 def _access(
-    view: Any, service: Service | None, served: set[str]
+    levels: Sequence[object], served: set[str]
 ) -> tuple[dict[str, Parts | None], list[str]]:
-    """What each method requires, and the methods nobody said anything about."""
-    own: list[Access] = getattr(view, MARK, [])
-    shared: list[Access] = getattr(service, MARK, [])
+    """What each method requires, and the methods nobody said anything about.
+
+    `levels` are the view and the blueprints around it: each adds what it requires, until one is
+    public, which lifts what those around it require.
+    """
     access: dict[str, Parts | None] = {}
     unsaid: list[str] = []
     for method in sorted(served):
-        mine = [a for a in own if method in a.methods]
-        theirs = [a for a in shared if method in a.methods]
-        needed = [a for a in mine if a.parts is not None]
-        if not mine and not theirs:
+        needed: list[Access] = []
+        said = False
+        for level in levels:
+            marks = [a for a in getattr(level, MARK, ()) if method in a.methods]
+            said = said or bool(marks)
+            required = [a for a in marks if a.parts is not None]
+            if marks and not required:
+                break
+            needed += required
+        if not said:
             unsaid.append(method)
-        elif mine and not needed:
-            access[method] = None
         else:
-            needed += [a for a in theirs if a.parts is not None]
             access[method] = sum((a.parts or () for a in needed), ()) if needed else None
     return access, unsaid
 
@@ -105,7 +108,7 @@ def _unguarded(endpoint: str, view: Any, service: Service | None, methods: list[
     if service is not None and endpoint == f"{service.name}.forward":
         what, where = f"service {service.name!r}", service.declared_at
     else:
-        code = getattr(view, "__code__", None)
+        code = getattr(inspect.unwrap(view), "__code__", None)
         what = f"view {endpoint!r}"
         where = f"{code.co_filename}:{code.co_firstlineno}" if code else "unknown place"
     return f"{what} neither requires anything nor is public for {', '.join(methods)} ({where})"

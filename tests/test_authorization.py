@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response
 
 from gateway import Identity, Service, any_of, current_identity, public, require, role
-from gateway.authorization import Access, Scope, authorize
+from gateway.authorization import MARK, Access, Scope, authorize
 from gateway.errors import Forbidden
 from tests.support.wsgi import Answer, bearer, call, make_app, stubbed
 
@@ -187,3 +188,35 @@ def test_declaring_returns_what_was_declared(declare: Callable[[Any], Any]) -> N
 )
 def test_access_reads_well(access: Access, text: str) -> None:
     assert str(access) == text
+
+
+def test_a_nested_blueprint_requires_on_top_of_its_service() -> None:
+    service, stub = stubbed()
+    require("outer")(service)
+    inner, unlocked = Blueprint("inner", __name__), Blueprint("unlocked", __name__)
+    require("inner")(inner)
+    public(unlocked)
+
+    @inner.get("/inner")
+    @unlocked.get("/unlocked")
+    def view() -> Response:
+        return service.forward()
+
+    service.register_blueprint(inner)
+    service.register_blueprint(unlocked)
+    app = make_app(service)
+    assert call(app, "/things/inner", headers=[bearer("outer")]).status == 403
+    assert call(app, "/things/inner", headers=[bearer("inner")]).status == 403
+    assert call(app, "/things/inner", headers=[bearer("inner", "outer")]).status == 200
+    assert call(app, "/things/unlocked").status == 200
+    assert len(stub.requests) == 2
+
+
+def test_a_copy_of_a_view_shares_no_declarations() -> None:
+    def view() -> str:
+        return ""
+
+    require("a")(view)
+    copy = public(functools.wraps(view)(lambda: view()))
+    assert len(getattr(view, MARK)) == 1
+    assert len(getattr(copy, MARK)) == 2

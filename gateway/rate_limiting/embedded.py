@@ -6,7 +6,6 @@ when to look whether the key can be forgotten.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import random
@@ -17,7 +16,7 @@ from typing import Any
 
 from gateway.rate_limiting.history import History, expiry_of
 from gateway.rate_limiting.windows import Hit, Window, spent
-from gateway.state import EmbeddedStore, StoreError, StoreFull
+from gateway.state import EmbeddedStore
 
 log = logging.getLogger("gateway.rate_limiting")
 
@@ -48,23 +47,16 @@ class EmbeddedWindows:
     def acquire(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:
         """See Windows.acquire."""
         names = [digest(hit.key, hit.seconds) for hit in hits]
-        environment = self._store.environment()
-        lost = 0
-        try:
-            with environment.begin(write=True, db=self._store.table(b"windows")) as transaction:
-                now = self._clock()
-                found = [
-                    History(transaction, name, hit.seconds, now)
-                    for name, hit in zip(names, hits, strict=True)
-                ]
-                windows = [s.window(h, now) for s, h in zip(found, hits, strict=True)]
-                if any(window.retry for window in windows):
-                    return False, windows
-                lost = self._count(transaction, names, found, hits, now)
-        except StoreFull:
-            with contextlib.suppress(StoreError):
-                self._make_room(environment)
-            raise
+        with self._store.write(b"windows") as transaction:
+            now = self._clock()
+            found = [
+                History(transaction, name, hit.seconds, now)
+                for name, hit in zip(names, hits, strict=True)
+            ]
+            windows = [h.window(hit, now) for h, hit in zip(found, hits, strict=True)]
+            if any(window.retry for window in windows):
+                return False, windows
+            lost = self._count(transaction, names, found, hits, now)
         if lost:
             self._complain()
         return True, [spent(h, w) for h, w in zip(hits, windows, strict=True)]
@@ -77,35 +69,34 @@ class EmbeddedWindows:
         hits: Sequence[Hit],
         now: float,
     ) -> int:
-        new = 0
-        for name, known, hit in zip(names, found, hits, strict=True):
+        grown = 0
+        for name, history, hit in zip(names, found, hits, strict=True):
             if hit.cost:
-                expires = known.append(now, hit.cost)
-                if not known.known:
+                expires, blocks = history.append(now, hit.cost)
+                grown += blocks
+                if not history.known:
                     self._watch(transaction, name, expires)
-                    new += 1
-        # More are looked at than come, or a crowd of new clients would fill the store.
-        most = _SWEEP_MOST if random.random() < _SWEEP_ODDS else 2 * new  # noqa: S311  no secret
+        # More can go than comes, or a crowd of new clients would fill the store.
+        most = _SWEEP_MOST if random.random() < _SWEEP_ODDS else 2 * grown  # noqa: S311  no secret
         return self._sweep(transaction, now, most) if most else 0
 
     def peek(self, hit: Hit) -> Window:
         """See Windows.peek."""
-        environment = self._store.environment()
-        with environment.begin(db=self._store.table(b"windows")) as transaction:
+        with self._store.read(b"windows") as transaction:
             now = self._clock()
             name = digest(hit.key, hit.seconds)
             return History(transaction, name, hit.seconds, now).window(hit, now)
 
     def clear(self, key: str, seconds: int) -> None:
         """See Windows.clear."""
-        environment = self._store.environment()
-        with environment.begin(write=True, db=self._store.table(b"windows")) as transaction:
+        with self._store.write(b"windows") as transaction:
             name = digest(key, seconds)
             History(transaction, name, seconds, self._clock()).delete()
 
     def check(self) -> bool:
         """Whether the store can be opened."""
-        return bool(self._store.environment())
+        with self._store.read(b"windows"):
+            return True
 
     def _watch(self, transaction: Any, name: bytes, expires: float) -> None:
         moment = _MOMENT.pack(int((expires + _LATER) * 1000))
@@ -140,11 +131,6 @@ class EmbeddedWindows:
             name = bytes(cursor.key()[8:])
             cursor.delete()
             return name
-
-    def _make_room(self, environment: Any) -> None:
-        environment.reader_check()
-        with environment.begin(write=True, db=self._store.table(b"windows")) as transaction:
-            self._sweep(transaction, self._clock(), _SWEEP_MOST)
 
     def _complain(self) -> None:
         now = time.monotonic()

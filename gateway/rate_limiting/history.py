@@ -82,8 +82,8 @@ class History:
             decisive = self._at(self.first + min(over, live) - 1)
         return judge(hit, live, self.oldest, decisive, now)
 
-    def append(self, now: float, count: int) -> float:
-        """Count hits; returns when they expire."""
+    def append(self, now: float, count: int) -> tuple[float, int]:
+        """Count hits; returns when they expire, and how many blocks were begun."""
         if self.first == self.total:
             self.oldest = now
         else:
@@ -92,7 +92,7 @@ class History:
         stamp = _TIME.pack(now)
         number, offset = divmod(self.total, BLOCK)
         block = self._block(number) if offset else b""
-        left, written = count, 0
+        left, written, begun = count, 0, int(not offset)
         while left:
             fits = min(left, BLOCK - offset)
             key = self._name + b"b" + _NUMBER.pack(number + written)
@@ -103,7 +103,7 @@ class History:
         expires = now + self._seconds
         meta = _META.pack(self.total, self.first, self._tail, self.oldest, now, expires)
         self._transaction.put(self._name + b"m", meta)
-        return expires
+        return expires, begun + written - 1
 
     def _drop_old(self, most: int) -> None:
         """Delete blocks without a live hit: more than are written, but not very many at once."""

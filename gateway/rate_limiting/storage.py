@@ -6,7 +6,6 @@ requests.
 
 from __future__ import annotations
 
-import sys
 import time
 
 from limits.limits import GRANULARITIES
@@ -14,7 +13,8 @@ from limits.storage import MovingWindowSupport, Storage
 
 from gateway.rate_limiting.windows import Hit, Windows
 
-_UNLIMITED = sys.maxsize >> 8
+# Redis counts in floating point.
+_UNLIMITED = 2**52
 
 
 class WindowStorage(Storage, MovingWindowSupport):

@@ -1,0 +1,109 @@
+"""Limits that cannot be kept are faults at start, all of them at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway import ConfigurationError, limiter
+from gateway.rate_limiting.plan import Rule, distinct
+from tests.rate_limiting.apps import service, view
+from tests.rate_limiting.conftest import MakeClient
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "often", "10", "10/fortnight", "/minute", "-1/minute", "5/minute;oops", "0/minute"],
+)
+@pytest.mark.parametrize("where", ["service", "view"])
+def test_malformed_limit(make_client: MakeClient, where: str, text: str) -> None:
+    orders = service()
+    if where == "service":
+        limiter.limit(text)(orders)
+    else:
+        view(orders, "/view", limiter.limit(text))
+    with pytest.raises(ConfigurationError, match=where):
+        make_client(orders)
+
+
+@pytest.mark.parametrize("name", ["RATE_LIMIT_DEFAULT", "RATE_LIMIT_USER"])
+def test_malformed_setting(make_client: MakeClient, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        make_client(service(), **{name: "plenty"})
+
+
+def test_all_faults_at_once(make_client: MakeClient) -> None:
+    orders, users = service("orders"), service("users")
+    limiter.limit("often")(orders)
+    limiter.limit("seldom")(users)
+    with pytest.raises(ConfigurationError) as caught:
+        make_client(orders, users, RATE_LIMIT_DEFAULT="plenty")
+    said = str(caught.value)
+    assert [said.count(where) for where in ("RATE_LIMIT_DEFAULT", "'orders'", "'users'")] == [1] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cost": 6}, "cost 6"),
+        ({"cost": 0}, "cost 0"),
+        ({"cost": -1}, "cost -1"),
+        ({"scope": "größe", "shared": True}, "größe"),
+        ({"scope": 'a"b', "shared": True}, "quotes"),
+    ],
+)
+def test_options_that_cannot_be(make_client: MakeClient, options: Any, said: str) -> None:
+    orders = service()
+    limiter.limit("5/minute", **options)(orders)
+    with pytest.raises(ConfigurationError, match=said):
+        make_client(orders)
+
+
+def test_two_limits_in_one_window(make_client: MakeClient) -> None:
+    orders = service()
+    limiter.limit("5/minute")(orders)
+    limiter.limit("5/minute", cost=2)(orders)
+    with pytest.raises(ConfigurationError, match="scope"):
+        make_client(orders)
+
+
+def test_shared_limit_with_two_costs(make_client: MakeClient) -> None:
+    orders = service()
+    limiter.shared_limit("5/minute", "all")(orders)
+    view(orders, "/view", limiter.shared_limit("5/minute", "all", cost=2))
+    with pytest.raises(ConfigurationError, match="scope"):
+        make_client(orders)
+
+
+def test_said_twice_counts_once(make_client: MakeClient) -> None:
+    orders = service()
+    for _ in range(2):
+        limiter.limit("5/minute")(orders)
+    client = make_client(orders)
+    assert client.get("/orders/x").headers["RateLimit"] == '"orders-60";r=4;t=60'
+
+
+def test_shortest_window_first_and_names_of_their_own() -> None:
+    rules = [Rule("a-60", "a", 9, 60), Rule("a-60", "a", 5, 60), Rule("a-1", "a", 9, 1)]
+    kept = [(rule.name, rule.limit, rule.seconds) for rule in distinct(rules)]
+    assert kept == [("a-1", 9, 1), ("a-60", 5, 60), ("a-60-2", 9, 60)]
+
+
+def test_hit_names_everything_that_counts_apart() -> None:
+    def key(rule: Rule, who: str, method: str = "GET") -> str:
+        hit = rule.hit({"REQUEST_METHOD": method}, who)
+        assert hit is not None
+        return hit.key
+
+    plain, apart = Rule("a-1", "a", 5, 1), Rule("a-1", "a", 5, 1, per_method=True)
+    keys = [
+        key(plain, "user:a"),
+        key(plain, "user:b"),
+        key(Rule("b-1", "b", 5, 1), "user:a"),
+        key(Rule("a-1", "a", 6, 1), "user:a"),
+        key(apart, "user:a"),
+        key(apart, "user:a", "POST"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key(plain, "user:a", "POST") == key(plain, "user:a")
