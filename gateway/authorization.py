@@ -148,7 +148,8 @@ def public(*, methods: Iterable[str] = ALL_METHODS) -> Callable[[T], T]: ...
 def public(target: Any = None, *, methods: Iterable[str] = ALL_METHODS) -> Any:
     """Mark a service, or a view of one, as open to everybody for `methods`.
 
-    On a view it lifts what the blueprints around it require. A valid token still tells the backend who asks.
+    On a view it lifts what the blueprints around it require. A valid token still tells the
+    backend who asks.
     """
     access = Access(None, _methods(methods))
     if target is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Flask
 from werkzeug.routing import Map
 
 from gateway.authorization import ALL_METHODS, MARK, Access, Part
@@ -70,7 +70,7 @@ def compile_routes(app: Flask) -> tuple[dict[str, Route], list[str]]:
     return routes, faults
 
 
-def _around(app: Flask, endpoint: str) -> list[Blueprint]:
+def _around(app: Flask, endpoint: str) -> list[Any]:
     """The blueprints an endpoint is in, the innermost first."""
     names = endpoint.split(".")[:-1]
     dotted = [".".join(names[:count]) for count in range(len(names), 0, -1)]
