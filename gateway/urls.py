@@ -28,7 +28,7 @@ def raw_target(environ: dict[str, object]) -> tuple[str, str | None]:
     if not isinstance(raw, str) or not raw:
         path = quote(str(environ.get("PATH_INFO", "")).encode("latin-1"), safe="/;=,:@!$&'()*+~")
         query = str(environ.get("QUERY_STRING", ""))
-        return path or "/", query or None
+        return path if path.startswith("/") else "/" + path, query or None
     if raw[0] != "/":
         raw = _ABSOLUTE.sub("", raw, count=1)
         if raw[:1] != "/":

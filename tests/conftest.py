@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from gateway.testing import ScriptedUpstream
+
+# Where a run decides, the same examples each time; elsewhere new ones, which find more.
+hypothesis.settings.register_profile("repeatable", derandomize=True, print_blob=False)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

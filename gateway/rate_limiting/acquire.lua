@@ -55,10 +55,12 @@ answer[1] = allowed
 if allowed == 1 and ARGV[2] == '1' then
   for i, key in ipairs(KEYS) do
     local cost = tonumber(ARGV[i * 3 + 3])
+    local at = math.max(now, score(key, -1)) -- times never go back, whatever the clock does
     for n = 1, cost do
-      redis.call('ZADD', key, now, unique .. ':' .. n)
+      redis.call('ZADD', key, at, unique .. ':' .. n)
     end
-    redis.call('PEXPIRE', key, tonumber(ARGV[i * 3 + 2]) * 1000 + 1000)
+    local left = at - now + tonumber(ARGV[i * 3 + 2])
+    redis.call('PEXPIRE', key, math.ceil(left * 1000) + 1000)
     answer[i * 3 - 1] = answer[i * 3 - 1] - cost
   end
 end

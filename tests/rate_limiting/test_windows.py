@@ -185,6 +185,7 @@ _steps = st.lists(st.one_of(_acquire, _acquire, _move), max_size=30)
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @example(steps=[[("a", (70, 60), 40)], -3600, [("a", (70, 60), 30)], 40, [("a", (70, 60), 9)]])
+@example(steps=[[("a", (3, 60), 1)], -20, [("a", (3, 60), 1)], [("a", (3, 60), 0)]])
 @example(
     steps=[
         [("a", (70, 60), 40)],

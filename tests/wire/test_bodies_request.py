@@ -149,7 +149,9 @@ def test_body_of_just_the_limit_passes(gateway: Gateway, upstream: ScriptedUpstr
     assert exchange(gateway.port, request(b"/small/x", method=b"POST", body=body)).status == 200
     message = request(b"/small/x", CHUNKED, method=b"POST", body=chunks(body[:999], b"x"))
     assert exchange(gateway.port, message).status == 200
-    assert [received.body for received in upstream.requests] == [body, body]
+    # What was broken off before may still be arriving, and is no request.
+    whole = [received.body for received in upstream.requests if received.complete]
+    assert whole == [body, body]
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"413 Content Too Large"])

@@ -52,10 +52,14 @@ def serves(pid: int) -> bool:
 
 
 def told(pid: int, number: int) -> bool:
-    """Whether a signal waits for a stopped process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    (pending,) = [line for line in status.splitlines() if line.startswith("ShdPnd:")]
-    return bool(int(pending.split()[1], 16) & 1 << (number - 1))
+    """Whether a signal waits for a stopped process, or one of its threads stopped with it in hand:
+    it is blocked there until the handler has run."""
+    return any(
+        int(line.split()[1], 16) & 1 << (number - 1)
+        for status in Path(f"/proc/{pid}/task").glob("*/status")
+        for line in status.read_text().splitlines()
+        if line.startswith(("ShdPnd:", "SigBlk:"))
+    )
 
 
 def test_drain_says_no_first_and_serves_on(start: Start, upstream: ScriptedUpstream) -> None:
