@@ -117,7 +117,7 @@ class ThreadWorker(GatewayWorker, _ThreadWorker):
         super().finish_request(conn, fs)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """SIGINT, SIGQUIT. Leave at once: a plain exit waits for every thread's request."""
-        with contextlib.suppress(SystemExit):
-            super().handle_quit(sig, frame)
+        """SIGINT, SIGQUIT. Leave at once: a plain exit waits for every thread's request, and
+        shutting the pool down takes a lock that the interrupted code may hold."""
+        self.cfg.worker_int(self)
         os._exit(0)
