@@ -65,15 +65,19 @@ class GatewayWorker(Worker):
             self._asked_at = time.monotonic()
 
     def notify(self) -> None:
-        """Called every second at least by the worker's loop: look again what SIGTERM meant."""
+        """Called every second at least by the worker's loop: look again what SIGTERM meant, and
+        whether it was missed, as by a worker that had just been forked."""
         super().notify()
-        if self._asked_at is not None and self._meant(lifecycle.phase()):
+        if self.alive and self._is_over(lifecycle.phase()):
             super().handle_exit(signal.SIGTERM, None)
 
-    def _meant(self, phase: int) -> bool:
-        if phase == lifecycle.SERVING:  # the signal was for this worker: a reload, one too many
-            return time.monotonic() > (self._asked_at or 0) + _GRACE
-        return phase == lifecycle.STOPPING  # while draining, the master will say when
+    def _is_over(self, phase: int) -> bool:
+        if phase == lifecycle.STOPPING:
+            return True
+        if self._asked_at is None or phase == lifecycle.DRAINING:
+            return False  # while draining, the master will say when
+        # The signal was for this worker: a reload, or one worker too many.
+        return time.monotonic() > self._asked_at + _GRACE
 
 
 def _refusal(status: int, reason: str, request_id: str) -> bytes:
