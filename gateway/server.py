@@ -117,9 +117,6 @@ def when_ready(server: Any) -> None:
     server.stop, server.reload = drain_and_stop, checked_reload
 
 
-_LAST_SPAWN = 1.0  # seconds before the end of draining
-
-
 def _interrupted(server: Any, seconds: float) -> bool:
     """Wait; True as soon as a signal asks for a quick stop instead."""
     end = time.monotonic() + seconds
@@ -128,11 +125,9 @@ def _interrupted(server: Any, seconds: float) -> bool:
             if server.SIG_QUEUE.get(timeout=min(left, 0.1)) in (signal.SIGINT, signal.SIGQUIT):
                 return True
         with contextlib.suppress(HaltServer):  # we halt already
-            # A worker may reach its MAX_REQUESTS now, too. Not at the end: a process that is told
-            # to stop before it listens to signals would leave connections waiting, to be reset.
+            # A worker may have reached its MAX_REQUESTS just before.
             server.reap_workers()
-            if left > _LAST_SPAWN:
-                server.manage_workers()
+            server.manage_workers()
     return False
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import select
 import signal
+import sys
 import time
 from typing import Any
 
@@ -68,7 +69,12 @@ class GatewayWorker(Worker):
         """Called every second at least by the worker's loop: look again what SIGTERM meant, and
         whether it was missed, as by a worker that had just been forked."""
         super().notify()
-        if self.alive and self._is_over(lifecycle.phase()):
+        phase = lifecycle.phase()
+        if phase == lifecycle.DRAINING:
+            # No more replacements: at the end of draining every worker is up, and takes in who
+            # is connected already. Without one, they would be reset.
+            self.max_requests = sys.maxsize
+        if self.alive and self._is_over(phase):
             super().handle_exit(signal.SIGTERM, None)
 
     def _is_over(self, phase: int) -> bool:
