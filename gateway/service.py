@@ -109,7 +109,8 @@ class Service(Blueprint):
         prefix = options.get("url_prefix") or self.url_prefix or ""
         name = options.get("name", self.name)
         claim_paths(app, name, self.methods)
-        for rule in (f"{prefix}/", f"{prefix}/<path:_rest>"):
+        # The bare prefix has a rule of its own: without it, another method there would be a 404.
+        for rule in filter(None, (prefix, f"{prefix}/", f"{prefix}/<path:_rest>")):
             app.add_url_rule(
                 rule,
                 f"{name}.forward",

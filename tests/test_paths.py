@@ -207,3 +207,14 @@ def test_a_service_may_own_the_root(path: str) -> None:
     assert call(app, path).status == 200
     assert stub.requests[0].url == f"http://all.internal{path}"
     assert b"ready" in call(app, "/readyz").body
+
+
+@pytest.mark.parametrize("path", ["/things", "/things/", "/things/x", "/things/x/"])
+def test_another_method_is_405_wherever_the_prefix_ends(path: str) -> None:
+    service, stub = open_service(methods=["GET"])
+    app = make_app(service)
+    for method in ("POST", "TRACE"):
+        answer = call(app, path, method)
+        assert (answer.status, answer.header("Allow")) == (405, ["GET, HEAD"])
+    assert call(app, path).status == 200
+    assert len(stub.requests) == 1
