@@ -83,7 +83,6 @@ class Exchange:
     reason: str = ""
     head_at: float = 0.0
     upstream_seconds: float = 0.0
-    bytes_in: int = 0
     attempts: list[Attempt] = field(default_factory=list)
     #: Response bodies opened for this request; closed at its end, also if nobody relayed them.
     bodies: list[ResponseBody] = field(default_factory=list)

@@ -26,7 +26,7 @@ SLICE = 0.5
 class Connection:
     """An open connection. Not shared: one exchange at a time."""
 
-    __slots__ = ("_early", "_poll", "_wait", "born", "idle_since", "reused", "sock", "wrote")
+    __slots__ = ("_early", "_poll", "_wait", "idle_since", "reused", "sock", "wrote")
 
     def __init__(self, sock: Any) -> None:
         self.sock = sock
@@ -34,7 +34,6 @@ class Connection:
         self._wait = SLICE
         sock.settimeout(SLICE)
         self._poll: Any = None
-        self.born = time.monotonic()
         self.idle_since = 0.0
         self.reused = False
         self.wrote = False  # whether a byte of the present request was handed over
