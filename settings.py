@@ -165,6 +165,13 @@ class Settings(BaseSettings):
         True, description="Tell clients their limits: `X-RateLimit-*`, `RateLimit`(`-Policy`)."
     )
 
+    SECRET_KEY: str = Field(
+        "",
+        repr=False,
+        description="Secret that signs what clients bring back, such as cookies of sticky"
+        " sessions; 32 bytes or more. Empty: none of that can be used.",
+    )
+
     # -- what is seen ----------------------------------------------------------------------
     ACCESS_LOG: bool = Field(True, description="Write one JSON line per request to stdout.")
 

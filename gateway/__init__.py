@@ -13,19 +13,30 @@ if TYPE_CHECKING:
     from gateway.application import create_app
     from gateway.authentication import Identity, current_identity
     from gateway.authorization import READ, WRITE, any_of, public, require, role
-    from gateway.errors import ConfigurationError, Refusal, UpstreamError
+    from gateway.errors import ConfigurationError, NotSent, Refusal, UpstreamError
     from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest, UpstreamResponse
+    from gateway.policy import PolicyContext
     from gateway.rate_limiting.extension import limiter
+    from gateway.response_bodies import StaticBody, watch
     from gateway.service import Service
+    from gateway.upstreams.ejection import Ejection
+    from gateway.upstreams.load_balancing.power_of_two import PowerOfTwo
+    from gateway.upstreams.load_balancing.round_robin import RoundRobin
 
 _WHERE = {
     "ConfigurationError": "gateway.errors",
+    "Ejection": "gateway.upstreams.ejection",
     "Handler": "gateway.exchange",
     "Identity": "gateway.authentication",
+    "NotSent": "gateway.errors",
     "Policy": "gateway.exchange",
+    "PolicyContext": "gateway.policy",
+    "PowerOfTwo": "gateway.upstreams.load_balancing.power_of_two",
     "READ": "gateway.authorization",
     "Refusal": "gateway.errors",
+    "RoundRobin": "gateway.upstreams.load_balancing.round_robin",
     "Service": "gateway.service",
+    "StaticBody": "gateway.response_bodies",
     "Timeouts": "gateway.exchange",
     "UpstreamError": "gateway.errors",
     "UpstreamRequest": "gateway.exchange",
@@ -38,17 +49,24 @@ _WHERE = {
     "public": "gateway.authorization",
     "require": "gateway.authorization",
     "role": "gateway.authorization",
+    "watch": "gateway.response_bodies",
 }
 
 __all__ = [
     "READ",
     "WRITE",
     "ConfigurationError",
+    "Ejection",
     "Handler",
     "Identity",
+    "NotSent",
     "Policy",
+    "PolicyContext",
+    "PowerOfTwo",
     "Refusal",
+    "RoundRobin",
     "Service",
+    "StaticBody",
     "Timeouts",
     "UpstreamError",
     "UpstreamRequest",
@@ -60,6 +78,7 @@ __all__ = [
     "public",
     "require",
     "role",
+    "watch",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Flask
@@ -18,16 +18,20 @@ from gateway.edge.door import Door, make_check
 from gateway.edge.origin import TrustedProxies
 from gateway.error_responses import register_error_handlers
 from gateway.errors import ConfigurationError
+from gateway.exchange import Handler
 from gateway.guard import check_access, make_authenticate
 from gateway.observability.access_log import AccessLog
 from gateway.ops import make_ops
+from gateway.policy import PolicyContext
+from gateway.pulse import Pulse
 from gateway.rate_limiting import limiter, stores
 from gateway.rate_limiting.extension import compile_plans
 from gateway.rate_limiting.windows import MemoryWindows, Windows
 from gateway.registration import add_services, make_runtime
 from gateway.routes import Route, compile_routes
 from gateway.service import Runtime, Service
-from gateway.state import EmbeddedStore
+from gateway.state import EmbeddedStore, SharedState
+from gateway.state.opening import open_state
 from settings import Settings
 
 
@@ -39,6 +43,8 @@ class Gateway:
     keys: KeySet
     windows: Windows
     store: EmbeddedStore | None
+    state: SharedState
+    pulse: Pulse
     via: str
     runtimes: dict[str, Runtime] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
@@ -76,7 +82,9 @@ def create_app(
     # With faults nothing will run, but the services are looked at too, to name theirs as well.
     windows, store = (MemoryWindows(), None) if faults else stores.open_windows(settings)
     via = settings.VIA_PSEUDONYM or forwarded.default_pseudonym()
-    gateway = Gateway(settings, keys, windows, store, via)
+    state = open_state(store)
+    gateway = Gateway(settings, keys, windows, store, state, Pulse(state), via)
+    contexts = {service.name: _context(service.name, services, gateway) for service in services}
 
     app = _Application("gateway", static_folder=None)
     app.url_map.strict_slashes = False  # `/x/` must not slip past a view on `/x`
@@ -88,7 +96,7 @@ def create_app(
     limiter.init_app(app, windows, headers=settings.RATE_LIMIT_HEADERS)  # how much,
     app.before_request(check_access)  # and may they
     app.register_blueprint(make_ops(gateway))
-    faults += add_services(app, services)
+    faults += add_services(app, services, contexts)
 
     routes, unguarded = compile_routes(app)
     gateway.routes.update(routes)
@@ -99,11 +107,27 @@ def create_app(
     if faults:
         raise ConfigurationError(faults)
     for service in services:
-        gateway.runtimes[service.name] = make_runtime(service, settings, via)
+        context = contexts[service.name]
+        gateway.runtimes[service.name] = make_runtime(service, settings, via, context)
     proxies = TrustedProxies(settings.TRUSTED_PROXIES)
     log = AccessLog() if settings.ACCESS_LOG else None
-    app.wsgi_app = Door(app.wsgi_app, proxies, log)  # type: ignore[method-assign]  # Flask's way
+    app.wsgi_app = Door(app.wsgi_app, proxies, log, gateway.pulse.begin)  # type: ignore[method-assign]  # Flask's way
     return app
+
+
+def _context(name: str, services: Sequence[Service], gateway: Gateway) -> PolicyContext:
+    def handler_of(other: str) -> Handler:
+        # Looked up when used: services are made one after the other.
+        return lambda request: gateway.runtimes[other].handler(replace(request, service=other))
+
+    return PolicyContext(
+        service=name,
+        services=frozenset(service.name for service in services),
+        settings=gateway.settings,
+        state=gateway.state,
+        pulse=gateway.pulse,
+        handler_of=handler_of,
+    )
 
 
 def _authenticator(settings: Settings, keys: KeySet) -> Authenticator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from flask import Flask, Response, request
 from gunicorn.http.errors import NoMoreData, ParseException
@@ -11,7 +12,6 @@ from werkzeug.exceptions import HTTPException
 from gateway.errors import (
     ClientBodyError,
     ClientGone,
-    PoolTimeout,
     Refusal,
     UpstreamError,
     phrase,
@@ -76,13 +76,12 @@ _DETAILS = {
 
 
 def _on_upstream(error: UpstreamError) -> Response:
-    party = "gateway" if isinstance(error, PoolTimeout) else "upstream"
-    _exchange().blame(party, error.reason)
     exchange = _exchange()
+    exchange.blame(error.party, error.reason)
     log.warning("%s: %s %s (%s)", exchange.request_id, exchange.service, error.reason, error)
     response = _respond(error.status, error.reason, error.title)
-    if error.status == 503:
-        response.headers["Retry-After"] = "1"
+    if error.retry_after is not None or error.status == 503:
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or 1)))
     return response
 
 

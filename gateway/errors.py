@@ -9,6 +9,7 @@
     UpstreamError                 rooms 4 and 5: no usable answer from the backend
       NoTarget                    503  no instance to send to
       PoolTimeout                 503  every connection stayed busy until the deadline
+      NotSent                     503  a policy kept it back: circuit open, bulkhead full, ...
       ConnectFailed               502  refused, unreachable, unresolvable, bad certificate
       ConnectTimeout              504
       SendFailed                  502  the connection broke while the request was sent
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 from werkzeug.exceptions import HTTPException
@@ -106,13 +107,18 @@ class UpstreamError(Exception):
     `stage` is where it broke (connect, send, head, body); `reason` is RFC 9209's word for it.
     `retry_safe` is True when not one byte of the request was handed to the upstream, so that
     sending it again cannot do its work twice. The message is for the log, never the client.
+    `party` is who failed. `target` is the instance that was asked, empty for none. `retry_after`,
+    in seconds, is told to the client; None: a second for a 503, else nothing.
     """
 
-    stage: ClassVar[str] = "connect"
-    reason: ClassVar[str] = "destination_unavailable"
-    status: ClassVar[int] = 502
-    title: ClassVar[str] = "The service could not be reached."
+    stage = "connect"
+    reason = "destination_unavailable"
+    status = 502
+    title = "The service could not be reached."
+    party = "upstream"
     retry_safe = False
+    target = ""
+    retry_after: float | None = None
 
     def __init__(self, message: str = "", *, retry_safe: bool | None = None) -> None:
         super().__init__(message or self.title)
@@ -134,7 +140,35 @@ class PoolTimeout(UpstreamError):
     reason = "connection_limit_reached"
     status = 503
     title = "The service is busy."
+    party = "gateway"
     retry_safe = True
+
+
+class NotSent(UpstreamError):
+    """A policy kept the request back; the upstream was not asked.
+
+    reason: the stable, machine-readable name of the cause. title: what the client is told. status:
+    503, or 504 where time ran out. retry_after: seconds, None for the usual.
+    """
+
+    status = 503
+    title = "The service is not available."
+    party = "gateway"
+    retry_safe = True
+
+    def __init__(
+        self,
+        reason: str,
+        title: str = "",
+        *,
+        status: int = 503,
+        retry_after: float | None = None,
+    ) -> None:
+        self.reason = reason
+        self.status = status
+        self.title = title or type(self).title
+        self.retry_after = retry_after
+        super().__init__(reason)
 
 
 class ConnectFailed(UpstreamError):

@@ -100,6 +100,9 @@ class UpstreamRequest:
     `target` is the request-target as the client sent it, less a stripped prefix. `host` is the
     client's Host to keep, or None for the upstream's own. `deadline` is the monotonic time by
     which a response head must be there. `abandoned` tells whether the client has left.
+
+    For policies: `tried` holds the names of targets already asked; the transport prefers others
+    and adds its choice. `admit`, asked with a target's name, may keep a target out of the choice.
     """
 
     service: str
@@ -112,11 +115,17 @@ class UpstreamRequest:
     deadline: float
     abandoned: Callable[[], bool]
     exchange: Exchange
+    tried: list[str] | None = None
+    admit: Callable[[str], bool] | None = None
 
 
 @dataclass(slots=True)
 class UpstreamResponse:
-    """A response head, and its body still open. `origin` is the scheme and authority asked."""
+    """A response head, and its body still open.
+
+    `origin` is the scheme and authority asked, `base` the path there, `target` the instance's
+    name; all empty for an answer that came from no upstream.
+    """
 
     status: int
     reason: str
@@ -125,6 +134,7 @@ class UpstreamResponse:
     origin: str = ""
     base: str = ""
     version: str = "1.1"
+    target: str = ""
 
 
 #: Answers an outlined request: a policy's next layer, or the transport. Raises UpstreamError.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flask import Flask
 
 from gateway import forwarded, headers
 from gateway.exchange import Timeouts
-from gateway.service import DEFAULT_LIMIT, Runtime, Service, chain
-from gateway.transport.handler import SessionTransport
+from gateway.policy import PolicyContext, chain, policy_faults
+from gateway.service import DEFAULT_LIMIT, Runtime, Service
+from gateway.transport.handler import SessionTransport, connections_of
 from gateway.transport.session import make_session
 from gateway.upstreams import UpstreamPool, parse_targets
 from settings import Settings
@@ -34,9 +35,16 @@ def _service_faults(services: Iterable[Service]) -> list[str]:
     return faults
 
 
-def add_services(app: Flask, services: Sequence[Service]) -> list[str]:
+def add_services(
+    app: Flask, services: Sequence[Service], contexts: Mapping[str, PolicyContext]
+) -> list[str]:
     """Register the services, if their declarations let them be; returns all that is wrong."""
     faults = _service_faults(services)
+    faults += [
+        f"service {service.name!r}: {fault} ({service.declared_at})"
+        for service in services
+        for fault in policy_faults(service.policies, contexts[service.name])
+    ]
     names = [service.name for service in services]
     faults += [f"two services are named {n!r}" for n in sorted(set(names)) if names.count(n) > 1]
     faults += _hidden(services)
@@ -51,25 +59,36 @@ def _hidden(services: Sequence[Service]) -> list[str]:
     owners: dict[str, Service] = {}
     faults = []
     for service in services:
-        owner = owners.get(service.url_prefix or "")
+        if service.url_prefix is None:
+            continue
+        owner = owners.get(service.url_prefix)
         if owner is not None:
             faults.append(
                 f"service {service.name!r} is never reached: {owner.name!r} comes first with the"
                 f" same prefix and without headers ({service.declared_at})"
             )
         elif not service.required_headers:
-            owners[service.url_prefix or ""] = service
+            owners[service.url_prefix] = service
     return faults
 
 
-def make_runtime(service: Service, settings: Settings, via: str) -> Runtime:
+def make_runtime(service: Service, settings: Settings, via: str, context: PolicyContext) -> Runtime:
     """Settle what a service left to the settings, and build its chain."""
     session = service.session or make_session(
         service.pool_size or settings.pool_size,
         settings.POOL_IDLE_SECONDS,
         settings.UPSTREAM_CA_FILE,
     )
-    pool = UpstreamPool(parse_targets(service.address() or ""))
+    pool = UpstreamPool(
+        service.name,
+        parse_targets(service.address() or ""),
+        state=context.state,
+        chooser=service.load_balancing.chooser(service.name, settings.SECRET_KEY),
+        connections=connections_of(session),
+        ejection=service.ejection,
+    )
+    if len(pool.nodes) > 1:  # there is a choice that others know something about
+        context.pulse.at_beat(pool.refresh)
     usual = Timeouts(settings.CONNECT_TIMEOUT, settings.READ_TIMEOUT, settings.TOTAL_TIMEOUT)
     strip = service.strip_prefix
     max_body = service.max_body
@@ -82,7 +101,8 @@ def make_runtime(service: Service, settings: Settings, via: str) -> Runtime:
         dropped |= {"authorization", settings.TOKEN_HEADER.lower()}
     return Runtime(
         service=service,
-        handler=chain(service.policies, SessionTransport(session, pool)),
+        handler=chain(service.policies, SessionTransport(session, pool), context),
+        pool=pool,
         timeouts=service.timeouts.over(usual),
         strip=(service.url_prefix or "") if strip is True else (strip or "").rstrip("/"),
         via=via,

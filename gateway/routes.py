@@ -118,8 +118,8 @@ def _siblings(app: Flask) -> dict[str, tuple[tuple[Service, Map], ...]]:
     """Groups of services that share a prefix or need header values, in the order of the list."""
     groups: dict[str, list[Service]] = {}
     for blueprint in app.blueprints.values():
-        if isinstance(blueprint, Service):
-            groups.setdefault(blueprint.url_prefix or "", []).append(blueprint)
+        if isinstance(blueprint, Service) and blueprint.url_prefix is not None:
+            groups.setdefault(blueprint.url_prefix, []).append(blueprint)
     return {
         prefix: tuple((service, _own_map(app, service)) for service in group)
         for prefix, group in groups.items()

@@ -137,6 +137,18 @@ def post_worker_init(worker: Any) -> None:
     log.handlers = worker.log.error_log.handlers
     log.setLevel(logging.INFO)
     log.propagate = False
+    _pulse(worker, "begin")
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Leave to others what this worker did for all."""
+    _pulse(worker, "end")
+
+
+def _pulse(worker: Any, what: str) -> None:
+    extensions = getattr(getattr(worker, "wsgi", None), "extensions", {})
+    if "gateway" in extensions:
+        getattr(extensions["gateway"].pulse, what)()
 
 
 def pre_request(worker: Any, request: Any) -> None:

@@ -15,8 +15,11 @@ from gateway.authorization import ALL_METHODS
 from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest
 from gateway.forwarding import finalize, prepare
 from gateway.paths import claim_paths
+from gateway.upstreams import Ejection, UpstreamPool
+from gateway.upstreams.load_balancing import LoadBalancing, PowerOfTwo
 
 DEFAULT_LIMIT = -1
+DEFAULT_EJECTION = Ejection()
 
 
 class Service(Blueprint):
@@ -24,12 +27,15 @@ class Service(Blueprint):
 
     name: also names its address, `<NAME>_URL` (dashes become underscores): comma-separated
         instances; empty for none, which answers 503; unset is a fault at start.
-    url_prefix: the paths it owns, matched on segment boundaries.
+    url_prefix: the paths it owns, matched on segment boundaries. None: no paths; only policies
+        of other services send requests to it.
     methods: those that are forwarded; any other answers 405.
     strip_prefix: True removes url_prefix before forwarding, a string just that part of it.
     headers: only requests with these field values are this service's; others fall to a service
         with the same prefix further down the list, or 404.
     upstream: the address, instead of the environment variable.
+    load_balancing: how to choose among instances; None: PowerOfTwo().
+    ejection: when to leave out an instance that keeps failing; None: never.
     preserve_host: send the client's Host instead of the upstream's own.
     allow_encoded_slashes: let `%2F` in paths reach the backend; otherwise 400.
     timeouts: connect, read and total; None in a field takes the setting.
@@ -48,11 +54,13 @@ class Service(Blueprint):
         name: str,
         import_name: str,
         *,
-        url_prefix: str,
+        url_prefix: str | None,
         methods: Iterable[str] = ALL_METHODS,
         strip_prefix: bool | str = False,
         headers: Mapping[str, str] | None = None,
         upstream: str | None = None,
+        load_balancing: LoadBalancing | None = None,
+        ejection: Ejection | None = DEFAULT_EJECTION,
         preserve_host: bool = False,
         allow_encoded_slashes: bool = False,
         timeouts: Timeouts | None = None,
@@ -63,11 +71,15 @@ class Service(Blueprint):
         session: requests.Session | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(name, import_name, url_prefix=url_prefix.rstrip("/"), **options)
+        if url_prefix is not None:
+            url_prefix = url_prefix.rstrip("/")
+        super().__init__(name, import_name, url_prefix=url_prefix, **options)
         self.methods = tuple(method.upper() for method in methods)
         self.strip_prefix = strip_prefix
         self.required_headers = dict(headers or {})
         self.upstream = upstream
+        self.load_balancing = load_balancing or PowerOfTwo()
+        self.ejection = ejection
         self.preserve_host = preserve_host
         self.allow_encoded_slashes = allow_encoded_slashes
         self.timeouts = timeouts or Timeouts()
@@ -106,6 +118,8 @@ class Service(Blueprint):
     def register(self, app: Any, options: dict[str, Any]) -> None:
         """Add the views, then the paths they claim, then the catch-all that forwards."""
         super().register(app, options)
+        if self.url_prefix is None:
+            return
         prefix = options.get("url_prefix") or self.url_prefix or ""
         name = options.get("name", self.name)
         claim_paths(app, name, self.methods)
@@ -148,6 +162,7 @@ class Runtime:
 
     service: Service
     handler: Handler
+    pool: UpstreamPool
     timeouts: Timeouts
     strip: str
     via: str
@@ -158,12 +173,4 @@ class Runtime:
     dropped_untrusted: frozenset[str]
 
 
-def chain(policies: Sequence[Policy], transport: Handler) -> Handler:
-    """The onion: the first policy outermost, the transport inside. None configured, no frame."""
-    handler = transport
-    for policy in reversed(policies):
-        handler = policy(handler)
-    return handler
-
-
-__all__ = ["Runtime", "Service", "UpstreamRequest", "chain"]
+__all__ = ["Runtime", "Service", "UpstreamRequest"]

@@ -10,7 +10,8 @@ import pytest
 from flask import Flask, Response
 
 from gateway import Handler, Service, Timeouts, UpstreamRequest, UpstreamResponse, public
-from gateway.service import chain
+from gateway.policy import chain
+from tests.support.outline import make_context
 from tests.support.wsgi import call, make_app, open_service, stubbed
 
 
@@ -86,7 +87,7 @@ def test_chain_without_policies_is_the_transport_itself() -> None:
     def transport(_request: UpstreamRequest) -> UpstreamResponse:
         raise AssertionError
 
-    assert chain((), transport) is transport
+    assert chain((), transport, make_context()) is transport
 
 
 def test_chain_is_built_once_at_start() -> None:

@@ -32,13 +32,23 @@ WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 class Door:
     """WSGI middleware: the exchange's beginning and end."""
 
-    def __init__(self, app: WSGIApp, proxies: TrustedProxies, log: AccessLog | None) -> None:
+    def __init__(
+        self,
+        app: WSGIApp,
+        proxies: TrustedProxies,
+        log: AccessLog | None,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
         self._app = app
         self._proxies = proxies
         self._log = log
+        self._begin: Callable[[], None] | None = begin
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
+        if self._begin is not None:  # in this worker, also where no hook of the server's did it
+            begin, self._begin = self._begin, None
+            begin()
         host = target_host(environ)
         if host is not None:
             environ["HTTP_HOST"] = host

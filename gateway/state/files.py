@@ -19,7 +19,7 @@ from typing import Any
 import lmdb
 
 SIZE = 64 * 1024 * 1024
-_TABLES = (b"windows", b"expiry", b"counters")
+_TABLES = (b"windows", b"expiry", b"counters", b"verdicts")
 # Raise it when a table's layout changes: old and new workers then do not meet.
 _LAYOUT = 1
 _FILES = ("data.mdb", "lock.mdb", "writer")

@@ -32,7 +32,7 @@ class PooledAdapter(BaseAdapter):
         self._size = size
         self._idle_seconds = idle_seconds
         self._ca_file = ca_file
-        self._pools: dict[str, ConnectionPool] = {}
+        self._pools: dict[tuple[str, str], ConnectionPool] = {}
 
     def send(
         self,
@@ -54,7 +54,7 @@ class PooledAdapter(BaseAdapter):
         deadline = wire.deadline or time.monotonic() + (idle or 60.0)
         # Before a connection is taken: a client that is slow to begin holds none.
         exchange.take_first_piece(deadline)
-        pool = self._pool(wire.origin)
+        pool = self._pool(wire.origin, wire.address)
         fresh = False
         while True:
             connection = pool.checkout(connect_seconds or 60.0, deadline, fresh=fresh)
@@ -72,18 +72,29 @@ class PooledAdapter(BaseAdapter):
                 raise
             return WireResponse(head, body, wire)
 
-    def _pool(self, origin: str) -> ConnectionPool:
-        pool = self._pools.get(origin)
+    def _pool(self, url: str, address: str) -> ConnectionPool:
+        pool = self._pools.get((url, address))
         if pool is None:
-            address = Origin.parse(origin)
+            origin = Origin.parse(url)
 
             def dial(seconds: float) -> Connection:
-                return connect(address, seconds, self._ca_file)
+                return connect(origin, seconds, self._ca_file, address)
 
-            pool = self._pools.setdefault(
-                origin, ConnectionPool(dial, self._size, self._idle_seconds)
-            )
+            made = ConnectionPool(dial, self._size, self._idle_seconds)
+            pool = self._pools.setdefault((url, address), made)
         return pool
+
+    def in_flight(self, url: str, address: str = "") -> int:
+        """Requests of this worker that the instance has not wholly answered, or that wait for a
+        connection to it."""
+        pool = self._pools.get((url, address))
+        return 0 if pool is None else pool.in_flight
+
+    def retire(self, url: str, address: str = "") -> None:
+        """Drain the connections to an instance that was taken away."""
+        pool = self._pools.pop((url, address), None)
+        if pool is not None:
+            pool.retire()
 
     def close(self) -> None:
         """Close all idle connections."""

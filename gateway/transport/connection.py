@@ -114,12 +114,12 @@ class Connection:
             self.sock.close()
 
 
-def connect(origin: Origin, timeout: float, ca_file: str) -> Connection:
+def connect(origin: Origin, timeout: float, ca_file: str, address: str = "") -> Connection:
     """Open a connection within `timeout` seconds; https certificates are always verified.
 
     Raises ConnectTimeout or ConnectFailed: no byte was sent, so retrying is safe.
     """
-    sock = _open(origin, timeout)
+    sock = _open(address or origin.host, origin.port, timeout)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -137,7 +137,7 @@ def connect(origin: Origin, timeout: float, ca_file: str) -> Connection:
     return Connection(sock)
 
 
-def _open(origin: Origin, timeout: float) -> Any:
+def _open(host: str, port: int, timeout: float) -> Any:
     """A connected socket: the first of the name's addresses that answers, all in `timeout`.
 
     Resolving the name is not bounded; under gevent it lets others run.
@@ -145,7 +145,7 @@ def _open(origin: Origin, timeout: float) -> Any:
     end = time.monotonic() + timeout
     failed = "no address"
     try:
-        found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # a name that IDNA cannot encode
         raise ConnectFailed(str(error)) from None
     for family, kind, protocol, _, address in found:

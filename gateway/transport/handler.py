@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import requests
@@ -15,15 +16,19 @@ from gateway.errors import (
     ConnectTimeout,
     HeadFailed,
     HeadTimeout,
-    NoTarget,
     ProtocolViolation,
     UpstreamError,
 )
 from gateway.exchange import Attempt, ResponseBody, UpstreamRequest, UpstreamResponse
+from gateway.transport.adapter import PooledAdapter
 from gateway.transport.messages import WireRequest
 from gateway.transport.response import FieldPairs, PooledBody
-from gateway.upstreams import Target, UpstreamPool
+from gateway.upstreams import Connections, Target, UpstreamPool
+from gateway.upstreams.load_balancing.choice import Answered
 from gateway.urls import join
+
+#: Statuses by which a backend, or what stands before it, says that it cannot serve.
+UNAVAILABLE = frozenset({502, 503, 504})
 
 
 class SessionTransport:
@@ -35,21 +40,37 @@ class SessionTransport:
 
     def __init__(self, session: requests.Session, pool: UpstreamPool) -> None:
         self.session = session
-        self._pool = pool
+        self.pool = pool
+        self._answered: Answered | None = getattr(pool.chooser, "answered", None)
 
     def __call__(self, request: UpstreamRequest) -> UpstreamResponse:
         """Send to one target and return once the response head is there."""
-        target = self._pool.choose()
-        if target is None:
-            raise NoTarget
+        pool = self.pool
+        node = pool.choose(request)
+        target = node.target
+        if request.tried is not None:
+            request.tried.append(target.name)
         started = time.monotonic()
-        attempt = Attempt(target.origin.authority, started)
+        attempt = Attempt(target.name, started)
         exchange = request.exchange
         exchange.attempts.append(attempt)
         try:
-            return self._send(request, target)
+            response = self.send_to(target, request)
+            body = response.body
+            if response.status in UNAVAILABLE:
+                pool.noted(node, False)
+            elif isinstance(body, PooledBody) and not body.whole:
+                body.on_end = partial(pool.noted, node)
+            else:
+                pool.noted(node, True)
+            if self._answered is not None:
+                self._answered(request, response, node)
+            return response
         except UpstreamError as error:
             attempt.error = error.reason
+            error.target = target.name
+            if error.party == "upstream":
+                pool.noted(node, False)
             raise
         except ClientGone:
             attempt.error = "client_gone"
@@ -58,7 +79,8 @@ class SessionTransport:
             attempt.ended = time.monotonic()
             exchange.upstream_seconds += attempt.ended - started
 
-    def _send(self, request: UpstreamRequest, target: Target) -> UpstreamResponse:
+    def send_to(self, target: Target, request: UpstreamRequest) -> UpstreamResponse:
+        """Send to this target, and note nothing of how it went."""
         origin = target.origin
         url = origin.url
         wire = WireRequest(
@@ -67,6 +89,7 @@ class SessionTransport:
             join(origin.base_path, request.target, None),
             request.host if request.host is not None else origin.authority,
             request.headers,
+            target.address,
         )
         wire.stream = request.body
         wire.deadline = request.deadline
@@ -95,6 +118,7 @@ class SessionTransport:
             url,
             origin.base_path,
             getattr(response, "version", "1.1"),
+            target.name,
         )
 
 
@@ -133,4 +157,24 @@ def _translated(error: OSError) -> UpstreamError:
     return HeadFailed(text)
 
 
-__all__ = ["ResponseBody", "SessionTransport"]
+def connections_of(session: requests.Session) -> Connections:
+    """The view of a Session's connections for its upstream pool. An adapter that is not the
+    gateway's own tells nothing: its targets all look idle."""
+
+    def in_flight(target: Target) -> int:
+        url = target.origin.url
+        adapter = session.get_adapter(url)
+        if not isinstance(adapter, PooledAdapter):
+            return 0
+        return adapter.in_flight(url, target.address)
+
+    def retire(target: Target) -> None:
+        url = target.origin.url
+        adapter = session.get_adapter(url)
+        if isinstance(adapter, PooledAdapter):
+            adapter.retire(url, target.address)
+
+    return Connections(in_flight, retire)
+
+
+__all__ = ["UNAVAILABLE", "ResponseBody", "SessionTransport", "connections_of"]

@@ -27,10 +27,19 @@ class WireRequest(requests.PreparedRequest):
     same in `requests`' shape, made when another adapter asks for them.
     """
 
-    def __init__(self, method: str, origin: str, target: str, host: str, headers: Headers) -> None:
+    def __init__(
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        host: str,
+        headers: Headers,
+        address: str = "",
+    ) -> None:
         self.method = method
         self.url = origin + target
         self.origin = origin
+        self.address = address  # to connect to, instead of what the origin's name resolves to
         self.target = target
         self.host = host
         self.fields = headers

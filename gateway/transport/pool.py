@@ -30,6 +30,12 @@ class ConnectionPool:
         self._idle_seconds = idle_seconds
         self._idle: deque[Connection] = deque()
         self._slots = Slots(size)
+        self._retired = False
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that use a connection or wait for one."""
+        return self._slots.taken
 
     def checkout(self, connect: float, deadline: float, *, fresh: bool = False) -> Connection:
         """A connection to use alone: an idle one that still lives, or a new one.
@@ -67,6 +73,8 @@ class ConnectionPool:
         """Return a connection whose exchange ended cleanly."""
         connection.idle_since = now = time.monotonic()
         self._idle.append(connection)
+        if self._retired:
+            self.close()
         # The oldest go first; without this a burst would leave its sockets open for good.
         with contextlib.suppress(IndexError):  # other threads take from it meanwhile
             while now - self._idle[0].idle_since > self._idle_seconds:
@@ -78,8 +86,14 @@ class ConnectionPool:
         connection.close()
         self._slots.release()
 
+    def retire(self) -> None:
+        """The instance is no longer one: requests under way end in their own time, and their
+        connections are closed then."""
+        self._retired = True
+        self.close()
+
     def close(self) -> None:
-        """Close what is idle; connections in use close when they come back."""
+        """Close what is idle."""
         with contextlib.suppress(IndexError):
             while True:
                 self._idle.pop().close()

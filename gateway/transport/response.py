@@ -45,6 +45,8 @@ class PooledBody:
         self._pool = pool
         self._idle = idle
         self._abandoned = abandoned
+        #: Told whether the body was whole, when the upstream has sent its end or broken off.
+        self.on_end: Callable[[bool], None] | None = None
         self._missing = head.framing
         self._reusable = head.keep_alive and head.framing != UNTIL_CLOSE
         self._decoder = ChunkedDecoder() if head.framing == CHUNKED else None
@@ -78,16 +80,26 @@ class PooledBody:
             self.close()
             raise
         except TimeoutError:
-            self.close()
-            raise BodyFailed("silent inside the body") from None
+            raise self._broken("silent inside the body") from None
         except (OSError, ProtocolViolation) as error:
-            self.close()
-            raise BodyFailed(str(error)) from None
-        complete = self._missing == UNTIL_CLOSE
+            raise self._broken(str(error)) from None
+        if self._missing != UNTIL_CLOSE:
+            raise self._broken("closed before the end of the body")
         self.close()
-        if not complete:
-            raise BodyFailed("closed before the end of the body")
+        if self.on_end is not None:
+            self.on_end(True)
         return b""
+
+    def _broken(self, how: str) -> BodyFailed:
+        self.close()
+        if self.on_end is not None:
+            self.on_end(False)
+        return BodyFailed(how)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the body is here already."""
+        return self._connection is None
 
     def _take(self, data: bytes) -> bytes:
         if self._decoder is not None:
@@ -111,6 +123,8 @@ class PooledBody:
             self._pool.give_back(connection)
         else:
             self._pool.discard(connection)
+        if self.on_end is not None:
+            self.on_end(True)
 
     def close(self) -> None:
         """End the transfer; a connection with unread body is closed, not reused."""

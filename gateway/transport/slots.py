@@ -15,9 +15,15 @@ class Slots:
     """`size` places. Taking a free one is a single atomic operation; only waiters use a lock."""
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self._free = deque([None] * size)
         self._waiting = 0
         self._changed = threading.Condition()
+
+    @property
+    def taken(self) -> int:
+        """Places in use, and those that wait for one."""
+        return self.size - len(self._free) + self._waiting
 
     def take(self, deadline: float) -> bool:
         """Take a place, waiting until the monotonic time `deadline`; False if none came free."""

@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from gateway.urls import Origin
+
+_WEIGHT = re.compile(r"weight=(\d{1,4})")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An instance that can be sent requests."""
+    """An instance that can be sent requests.
+
+    weight: its share of them, from 1; twice the weight, twice the requests. 0: none, as long as
+    there is another. address: where to connect to, instead of what the origin's name resolves to.
+    """
 
     origin: Origin
+    weight: int = 1
+    address: str = ""
+    #: What logs and verdicts call it.
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        name = self.origin.authority + self.origin.base_path
+        object.__setattr__(self, "name", f"{name}@{self.address}" if self.address else name)
 
 
 def parse_targets(urls: str) -> tuple[Target, ...]:
-    """Read comma-separated addresses, such as `http://a:8080,http://b:8080`.
+    """Read comma-separated addresses, such as `http://a:8080;weight=5,http://b:8080`.
 
     Empty means no instance: every request then answers 503. ValueError names the faulty part.
     """
-    targets = []
+    targets: list[Target] = []
     for part in urls.split(","):
-        url = part.strip()
-        if not url:
-            continue
-        try:
-            targets.append(Target(Origin.parse(url)))
-        except ValueError as error:
-            # What stands before an `@` may be a password.
-            raise ValueError(f"{url.rpartition('@')[2]!r} {error}") from None
+        if part.strip():
+            target = parse_target(part.strip())
+            if any(target.name == other.name for other in targets):
+                raise ValueError(f"{target.name!r} is there twice: give it a weight instead")
+            targets.append(target)
     return tuple(targets)
+
+
+def parse_target(text: str) -> Target:
+    """Read one address with its options. ValueError names it, without what may be a password."""
+    url, *options = (part.strip() for part in text.split(";"))
+    try:
+        return Target(Origin.parse(url), _weight(options))
+    except ValueError as error:
+        raise ValueError(f"{url.rpartition('@')[2]!r} {error}") from None
+
+
+def _weight(options: Sequence[str]) -> int:
+    found = [_WEIGHT.fullmatch(option) for option in options]
+    if len(found) > 1 or None in found:
+        raise ValueError("may be followed by ;weight=N alone, N from 0 to 9999")
+    return next((int(match[1]) for match in found if match), 1)

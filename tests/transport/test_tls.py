@@ -39,7 +39,7 @@ def test_certificate_of_the_trusted_authority_is_accepted(authority: Authority) 
     send = _sender(authority.file)
     with serve_tls(authority.server_context("127.0.0.1"), _answer) as url:
         assert send(url) == send(url) == b"0"
-        assert send.adapter._pools[url]._idle[-1].reused
+        assert send.adapter._pools[url, ""]._idle[-1].reused
         send.adapter.close()
 
 

@@ -1,0 +1,95 @@
+"""What a policy may know of the gateway it works in, and which orders of policies make sense.
+
+A policy is a frozen dataclass of its options. It is wrapped around the rest of the chain once, at
+start, by one of
+
+    __call__(next: Handler) -> Handler
+    wrap(next: Handler, context: PolicyContext) -> Handler      where it needs more than its options
+
+and may say about itself, all optional:
+
+    per: "request", "attempt" or "either"     whether it belongs above or below what repeats
+    repeats: bool                             it may send a request more than once
+    once: bool                                a list may hold it only once
+    before: tuple of class names              those that make sense only further in
+    faults(context) -> list of str            what is wrong with its options, found at start
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.exchange import Handler, Policy
+from gateway.pulse import Pulse
+from gateway.state import SharedState
+from settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyContext:
+    """The gateway as a policy sees it.
+
+    service: the name of the service it works for. services: the names of all. state: what the
+    workers share. pulse: what goes on beside requests. handler_of: the whole chain of another
+    service, by name; it may be called before that service is made, and used afterwards.
+    """
+
+    service: str
+    services: frozenset[str]
+    settings: Settings
+    state: SharedState
+    pulse: Pulse
+    handler_of: Callable[[str], Handler]
+
+
+def chain(policies: Sequence[Policy], transport: Handler, context: PolicyContext) -> Handler:
+    """The onion: the first policy outermost, the transport inside. None configured, no frame."""
+    handler = transport
+    for policy in reversed(policies):
+        wrap = getattr(policy, "wrap", None)
+        handler = policy(handler) if wrap is None else wrap(handler, context)
+    return handler
+
+
+def policy_faults(policies: Sequence[Policy], context: PolicyContext) -> list[str]:
+    """What is wrong with a service's list of policies."""
+    found = _order_faults(policies)
+    for policy in policies:
+        judge = getattr(policy, "faults", None)
+        if judge is not None:
+            found += [f"{_name(policy)}: {fault}" for fault in judge(context)]
+    return found
+
+
+def _order_faults(policies: Sequence[Policy]) -> list[str]:
+    found: list[str] = []
+    for place, policy in enumerate(policies):
+        name = _name(policy)
+        above = policies[:place]
+        if _told(policy, "once", False) and name in map(_name, above):
+            found.append(f"{name} is there twice")
+        repeating = [_name(other) for other in above if _told(other, "repeats", False)]
+        if repeating and _told(policy, "per", "either") == "request":
+            found.append(f"{name} works per request and must come before {repeating[0]}")
+        if _told(policy, "repeats", False):
+            found += [
+                f"{_name(other)} works per attempt and must come after {name}"
+                for other in above
+                if _told(other, "per", "either") == "attempt"
+            ]
+        found += [
+            f"{name} must come before {_name(other)}: behind it, it would see nothing to do"
+            for other in above
+            if _name(other) in _told(policy, "before", ())
+        ]
+    return found
+
+
+def _told(policy: Policy, what: str, default: Any) -> Any:
+    return getattr(policy, what, default)
+
+
+def _name(policy: Policy) -> str:
+    return type(policy).__name__
