@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -94,3 +95,69 @@ def test_a_lease_runs_out_when_its_holder_is_silent() -> None:
     assert one.take()
     two.give_up()
     assert not two.take()
+
+
+def test_each_office_has_a_holder_of_its_own(workers: Workers) -> None:
+    at_work: list[str] = []
+
+    for number, pulse in enumerate(workers):
+
+        def duty(over: threading.Event, number: int = number) -> None:
+            at_work.append("elected")
+            over.wait()
+
+        def local(over: threading.Event, number: int = number) -> None:
+            at_work.append(f"machine {number}")
+            over.wait()
+
+        pulse.when_elected("duty", duty)
+        pulse.when_elected("local", local, office=f"machine {number}")
+        pulse.begin()
+    assert wait_for(lambda: len(at_work) == 4)
+    assert sorted(at_work) == ["elected", "machine 0", "machine 1", "machine 2"]
+
+
+def test_the_end_waits_for_a_duty_that_has_to_end_properly(workers: Workers) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def duty(over: threading.Event) -> None:
+        begun.set()
+        over.wait()
+        time.sleep(0.2)
+        ended.set()
+
+    workers[0].when_elected("duty", duty, awaited=True)
+    workers[0].begin()
+    assert begun.wait(10)
+    workers[0].end()
+    assert ended.is_set()
+
+
+def test_the_end_does_not_wait_for_long(workers: Workers) -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def duty(over: threading.Event) -> None:
+        begun.set()
+        free.wait(30)
+
+    workers[0].when_elected("duty", duty, awaited=True)
+    workers[0].begin()
+    assert begun.wait(10)
+    started = time.monotonic()
+    workers[0].end()
+    assert 0.9 < time.monotonic() - started < 5
+    free.set()
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_without_anything_urgent_every_fourth_beat_takes_place(urgent: bool) -> None:
+    beats: list[int] = []
+    pulse = Pulse(MemoryState(), beat=0.1)
+    pulse.at_beat(lambda: beats.append(1), urgent=False)
+    if urgent:
+        pulse.at_beat(lambda: None)
+    pulse.begin()
+    try:
+        assert wait_for(lambda: len(beats) > 5, 5.0 if urgent else 1.2) is urgent
+    finally:
+        pulse.end()

@@ -11,14 +11,20 @@ from gateway.state.shared import Edit, SharedState, Value
 
 T = TypeVar("T")
 
+#: What is changed to see whether a store that failed works again.
+TRIAL = "trial"
+#: How many pauses longer a request waits than the beat before it tries: it would be held up.
+_PATIENCE = 4
+
 log = logging.getLogger("gateway.state")
 
 
 class FallbackState:
     """Uses `primary`; while it fails, `local`, which then may know less than the others do.
 
-    The primary is tried again each `pause` seconds. Which one is used is remembered by this worker
-    alone. Times are always told by the primary's clock, which must not need the store.
+    The primary is tried again after `pause` seconds, with a look and a change: by the next beat,
+    or by a request if there is no beat. Which one is used is remembered by this worker alone.
+    Times are always told by the primary's clock, which must not need the store.
     """
 
     def __init__(
@@ -42,6 +48,11 @@ class FallbackState:
         """Whether the local state is used at the moment."""
         return self._down_until is not None
 
+    @property
+    def lag(self) -> float:
+        """See SharedState.lag; that of the state in use."""
+        return self._primary.lag if self._down_until is None else self._local.lag
+
     def clock(self) -> float:
         """See SharedState.clock."""
         return self._primary.clock()
@@ -55,32 +66,58 @@ class FallbackState:
         return self._ask(lambda state: state.scan(prefix))
 
     def change(self, key: str, edit: Edit) -> Value | None:
-        """See SharedState.change."""
-        return self._ask(lambda state: state.change(key, edit))
+        """See SharedState.change. What `edit` raises is raised, and is no fault of the store."""
+        raised: list[Exception] = []
+
+        def watched(old: Value | None) -> Value | None:
+            try:
+                return edit(old)
+            except Exception as error:
+                raised.append(error)
+                raise
+
+        return self._ask(lambda state: state.change(key, watched), raised)
 
     def refresh(self) -> None:
         """See SharedState.refresh."""
-        self._ask(lambda state: state.refresh())
+        self._ask(lambda state: state.refresh(), patience=0)
 
-    def _ask(self, question: Callable[[SharedState], T]) -> T:
-        down_until = self._down_until
-        if down_until is not None:
-            if self._monotonic() < down_until:
-                return question(self._local)
-            # The others stay local while this one tries.
-            self._down_until = self._monotonic() + 30 * self._pause
+    def _ask(
+        self,
+        question: Callable[[SharedState], T],
+        raised: list[Exception] | None = None,
+        patience: int = _PATIENCE,
+    ) -> T:
+        if self._down_until is None or self._back(self._down_until + patience * self._pause):
+            try:
+                return question(self._primary)
+            except Exception as error:
+                if raised and error is raised[-1]:
+                    raise
+                self._failed(error)
+        return question(self._local)
+
+    def _failed(self, error: Exception) -> None:
+        if self._down_until is None:
+            log.warning(
+                "state store %s failed (%s): this worker goes on with what it knows",
+                self._name,
+                type(error).__name__,
+            )
+        self._down_until = self._monotonic() + self._pause
+
+    def _back(self, try_at: float) -> bool:
+        """Whether it works again: for reading, and for changing, which may be what failed."""
+        if self._monotonic() < try_at:
+            return False
+        # The others stay local while this one tries.
+        self._down_until = self._monotonic() + 30 * self._pause
         try:
-            answer = question(self._primary)
-        except Exception as error:  # noqa: BLE001  whatever its driver raises, requests go on
-            if down_until is None:
-                log.warning(
-                    "state store %s failed (%s): this worker goes on with what it knows",
-                    self._name,
-                    type(error).__name__,
-                )
-            self._down_until = self._monotonic() + self._pause
-            return question(self._local)
-        if down_until is not None:
-            self._down_until = None
-            log.warning("state store %s is back", self._name)
-        return answer
+            self._primary.refresh()
+            self._primary.change(TRIAL, lambda old: {"expires": self._primary.clock()})
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
+            return False
+        self._down_until = None
+        log.warning("state store %s is back", self._name)
+        return True

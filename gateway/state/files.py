@@ -13,6 +13,7 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,10 @@ class MappedFiles:
         finally:
             self._threads.release()
 
-    def __del__(self) -> None:
-        # Not before: another thread may still write.
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # Not before: another thread may still write. At the interpreter's end there is no `os`.
         if hasattr(self, "_processes"):
-            os.close(self._processes)
+            close(self._processes)
 
     def _files(self) -> list[tuple[int, int]]:
         # Asked by name: a lock is lost when its file is opened once more and closed.

@@ -24,7 +24,16 @@ TABLE = b"verdicts"
 
 
 class SharedState(Protocol):
-    """Values that all workers share; JSON objects under names such as `circuit/orders`."""
+    """Values that all workers share; JSON objects under names such as `circuit/orders`.
+
+    Whoever gets one has a copy of his own. One with a member `expires`, in this clock, means
+    nothing from then on and is swept away (`gateway.state.sweeping`); others stay until removed.
+    """
+
+    @property
+    def lag(self) -> float:
+        """For how long a change made elsewhere may stay unseen, in seconds; 0: seen at once."""
+        ...
 
     def clock(self) -> float:
         """Seconds of a clock that all who share the store agree on; what `until` is told in."""
@@ -48,31 +57,38 @@ class SharedState(Protocol):
 
 
 class MemoryState:
-    """This process alone. For tests, and when nothing else can be had."""
+    """This process alone. For tests, and when nothing else can be had.
+
+    Values are kept as the other stores keep them: what cannot be stored there fails here, too.
+    """
+
+    lag = 0.0
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._values: dict[str, Value] = {}
+        self._values: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Value | None:
         """See SharedState.get."""
-        return self._values.get(key)
+        stored = self._values.get(key)
+        return None if stored is None else orjson.loads(stored)
 
     def scan(self, prefix: str) -> dict[str, Value]:
         """See SharedState.scan."""
         with self._lock:
-            return {key: value for key, value in self._values.items() if key.startswith(prefix)}
+            found = {key: value for key, value in self._values.items() if key.startswith(prefix)}
+        return {key: orjson.loads(value) for key, value in found.items()}
 
     def change(self, key: str, edit: Edit) -> Value | None:
         """See SharedState.change."""
         with self._lock:
-            old = self._values.get(key)
-            new = edit(None if old is None else dict(old))
+            stored = self._values.get(key)
+            new = edit(None if stored is None else orjson.loads(stored))
             if new is None:
                 self._values.pop(key, None)
             else:
-                self._values[key] = new
+                self._values[key] = orjson.dumps(new)
             return new
 
     def refresh(self) -> None:
@@ -82,8 +98,10 @@ class MemoryState:
 class EmbeddedState:
     """The workers of a machine, through LMDB: what one changes, the others read at once.
 
-    Raises StoreError or OSError when the store cannot be used.
+    Raises StoreError or OSError when the store cannot be used. A key has at most 511 bytes.
     """
+
+    lag = 0.0
 
     def __init__(self, store: EmbeddedStore) -> None:
         self._store = store
