@@ -7,6 +7,7 @@ no URL is requoted, no header invented or merged, no body decoded, nothing follo
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -18,6 +19,10 @@ from gateway.transport.pool import ConnectionPool
 from gateway.transport.response import PooledBody
 from gateway.transport.wire import StaleConnection, WireExchange
 from gateway.urls import Origin
+
+#: Seconds for which an instance that was taken away is remembered: longer than it takes from
+#: choosing one for a request to looking for a connection.
+_REMEMBERED = 60.0
 
 
 class PooledAdapter(BaseAdapter):
@@ -33,6 +38,7 @@ class PooledAdapter(BaseAdapter):
         self._idle_seconds = idle_seconds
         self._ca_file = ca_file
         self._pools: dict[tuple[str, str], ConnectionPool] = {}
+        self._gone: dict[tuple[str, str], float] = {}
 
     def send(
         self,
@@ -52,12 +58,16 @@ class PooledAdapter(BaseAdapter):
         connect_seconds, idle = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         exchange = WireExchange(wire, idle or 60.0)
         deadline = wire.deadline or time.monotonic() + (idle or 60.0)
+        # Before anything is waited for: if the instance is taken away meanwhile, this is its old
+        # pool, which keeps no connection.
+        pool = self._pool(wire.origin, wire.address)
         # Before a connection is taken: a client that is slow to begin holds none.
         exchange.take_first_piece(deadline)
-        pool = self._pool(wire.origin, wire.address)
         fresh = False
         while True:
-            connection = pool.checkout(connect_seconds or 60.0, deadline, fresh=fresh)
+            connection = pool.checkout(
+                connect_seconds or 60.0, deadline, fresh=fresh, abandoned=wire.abandoned
+            )
             try:
                 head, rest = exchange.run(connection, deadline)
                 if exchange.interrupted:
@@ -73,7 +83,8 @@ class PooledAdapter(BaseAdapter):
             return WireResponse(head, body, wire)
 
     def _pool(self, url: str, address: str) -> ConnectionPool:
-        pool = self._pools.get((url, address))
+        key = (url, address)
+        pool = self._pools.get(key)
         if pool is None:
             origin = Origin.parse(url)
 
@@ -81,22 +92,40 @@ class PooledAdapter(BaseAdapter):
                 return connect(origin, seconds, self._ca_file, address)
 
             made = ConnectionPool(dial, self._size, self._idle_seconds)
-            pool = self._pools.setdefault((url, address), made)
+            pool = self._pools.setdefault(key, made)
+            # The request may have been meant for it before it was taken away.
+            if self._gone.get(key, 0.0) > time.monotonic():
+                self._pools.pop(key, None)
+                pool.retire()
         return pool
 
-    def in_flight(self, url: str, address: str = "") -> int:
-        """Requests of this worker that the instance has not wholly answered, or that wait for a
-        connection to it."""
-        pool = self._pools.get((url, address))
-        return 0 if pool is None else pool.in_flight
+    def expect(self, url: str, address: str = "") -> Callable[[], int]:
+        """Take requests for an instance, also for one that was taken away before. What is returned
+        tells how many requests of this worker it has not wholly answered, or wait for a connection
+        to it."""
+        key = (url, address)
+        self._gone.pop(key, None)
+        pools = self._pools
+
+        def in_flight() -> int:
+            pool = pools.get(key)
+            return 0 if pool is None else pool.in_flight
+
+        return in_flight
 
     def retire(self, url: str, address: str = "") -> None:
-        """Drain the connections to an instance that was taken away."""
+        """Drain the connections to an instance that was taken away: what is under way ends in its
+        own time, and nothing stays open afterwards, also if a late request comes for it."""
+        now = time.monotonic()
+        for key, until in list(self._gone.items()):
+            if until < now:
+                self._gone.pop(key, None)
+        self._gone[url, address] = now + _REMEMBERED
         pool = self._pools.pop((url, address), None)
         if pool is not None:
             pool.retire()
 
     def close(self) -> None:
         """Close all idle connections."""
-        for pool in self._pools.values():
+        for pool in list(self._pools.values()):
             pool.close()

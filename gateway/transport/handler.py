@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -18,13 +18,14 @@ from gateway.errors import (
     HeadTimeout,
     ProtocolViolation,
     UpstreamError,
+    deadline_exceeded,
 )
 from gateway.exchange import Attempt, ResponseBody, UpstreamRequest, UpstreamResponse
 from gateway.transport.adapter import PooledAdapter
 from gateway.transport.messages import WireRequest
 from gateway.transport.response import FieldPairs, PooledBody
 from gateway.upstreams import Connections, Target, UpstreamPool
-from gateway.upstreams.load_balancing.choice import Answered
+from gateway.upstreams.load_balancing.choice import Answered, Outgoing
 from gateway.urls import join
 
 #: Statuses by which a backend, or what stands before it, says that it cannot serve.
@@ -35,27 +36,32 @@ class SessionTransport:
     """Sends requests to the targets of one service through its Session's mounted adapter.
 
     Any `requests` adapter may be mounted in place of the gateway's. Raises UpstreamError when no
-    usable response came; every try is noted on the request's exchange.
+    usable response came; every try is noted on the request's exchange. A request whose deadline
+    has passed is sent to nobody.
     """
 
     def __init__(self, session: requests.Session, pool: UpstreamPool) -> None:
         self.session = session
         self.pool = pool
+        self._outgoing: Outgoing | None = getattr(pool.chooser, "outgoing", None)
         self._answered: Answered | None = getattr(pool.chooser, "answered", None)
 
     def __call__(self, request: UpstreamRequest) -> UpstreamResponse:
         """Send to one target and return once the response head is there."""
+        started = time.monotonic()
+        if started >= request.deadline:
+            raise deadline_exceeded()
         pool = self.pool
         node = pool.choose(request)
         target = node.target
         if request.tried is not None:
             request.tried.append(target.name)
-        started = time.monotonic()
         attempt = Attempt(target.name, started)
         exchange = request.exchange
         exchange.attempts.append(attempt)
         try:
-            response = self.send_to(target, request)
+            outgoing = request if self._outgoing is None else self._outgoing(request)
+            response = self.send_to(target, outgoing)
             body = response.body
             if response.status in UNAVAILABLE:
                 pool.noted(node, False)
@@ -68,6 +74,7 @@ class SessionTransport:
             return response
         except UpstreamError as error:
             attempt.error = error.reason
+            attempt.sent = not error.retry_safe
             error.target = target.name
             if error.party == "upstream":
                 pool.noted(node, False)
@@ -161,12 +168,12 @@ def connections_of(session: requests.Session) -> Connections:
     """The view of a Session's connections for its upstream pool. An adapter that is not the
     gateway's own tells nothing: its targets all look idle."""
 
-    def in_flight(target: Target) -> int:
+    def expect(target: Target) -> Callable[[], int]:
         url = target.origin.url
         adapter = session.get_adapter(url)
         if not isinstance(adapter, PooledAdapter):
-            return 0
-        return adapter.in_flight(url, target.address)
+            return lambda: 0
+        return adapter.expect(url, target.address)
 
     def retire(target: Target) -> None:
         url = target.origin.url
@@ -174,7 +181,7 @@ def connections_of(session: requests.Session) -> Connections:
         if isinstance(adapter, PooledAdapter):
             adapter.retire(url, target.address)
 
-    return Connections(in_flight, retire)
+    return Connections(expect, retire)
 
 
 __all__ = ["UNAVAILABLE", "ResponseBody", "SessionTransport", "connections_of"]

@@ -10,7 +10,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from gateway.bodies import RequestBody
-from gateway.exchange import Headers
+from gateway.exchange import BodySource, Headers
 from gateway.transport.framing import Head
 from gateway.transport.response import PooledBody
 from gateway.urls import Origin
@@ -44,7 +44,7 @@ class WireRequest(requests.PreparedRequest):
         self.host = host
         self.fields = headers
         self.hooks = {}
-        self.stream: RequestBody | None = None
+        self.stream: BodySource | None = None
         self.deadline = 0.0
         self.abandoned: Callable[[], bool] = _never
         self._headers: CaseInsensitiveDict[str] | None = None

@@ -11,11 +11,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from gateway.errors import PoolTimeout
+from gateway.errors import ClientGone, PoolTimeout
+from gateway.slots import Slots
 from gateway.transport.connection import Connection
-from gateway.transport.slots import Slots
 
 Dial = Callable[[float], Connection]
+
+# Waiting is cut into pieces of so many seconds, after each of which the client is looked at.
+_SLICE = 0.5
+
+
+def _stays() -> bool:
+    return False
 
 
 class ConnectionPool:
@@ -37,14 +44,22 @@ class ConnectionPool:
         """Requests that use a connection or wait for one."""
         return self._slots.taken
 
-    def checkout(self, connect: float, deadline: float, *, fresh: bool = False) -> Connection:
+    def checkout(
+        self,
+        connect: float,
+        deadline: float,
+        *,
+        fresh: bool = False,
+        abandoned: Callable[[], bool] = _stays,
+    ) -> Connection:
         """A connection to use alone: an idle one that still lives, or a new one.
 
         `connect` is the time to make one in seconds, `deadline` the monotonic time until which to
-        wait for a slot. Raises PoolTimeout, ConnectTimeout or ConnectFailed, all safe to retry.
+        wait for a slot. Raises PoolTimeout, ConnectTimeout or ConnectFailed, all safe to retry;
+        ClientGone if `abandoned` says so after a wait.
         """
-        if not self._slots.take(deadline):
-            raise PoolTimeout
+        if not self._slots.take(0):
+            self._wait(deadline, abandoned)
         try:
             connection = None if fresh else self._reuse()
             if connection is None:
@@ -53,6 +68,19 @@ class ConnectionPool:
             self._slots.release()
             raise
         return connection
+
+    def _wait(self, deadline: float, abandoned: Callable[[], bool]) -> None:
+        """Take a slot as soon as one is free; none for a client that has left meanwhile."""
+        while True:
+            taken = self._slots.take(min(time.monotonic() + _SLICE, deadline))
+            if abandoned():
+                if taken:
+                    self._slots.release()
+                raise ClientGone
+            if taken:
+                return
+            if time.monotonic() >= deadline:
+                raise PoolTimeout
 
     def _reuse(self) -> Connection | None:
         while self._idle:

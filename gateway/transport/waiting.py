@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import select
 
-from gateway.bodies import RequestBody
+from gateway.exchange import BodySource
 from gateway.transport.connection import Connection
 
 
-def either_readable(body: RequestBody, connection: Connection, seconds: float) -> bool:
+def either_readable(body: BodySource, connection: Connection, seconds: float) -> bool:
     """Wait until one of the two has something, at most `seconds`. False: only the client has, or
     nobody, or the server in front of us shows no socket to wait on."""
     client = body.fileno()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import time
 
-from gateway.bodies import RequestBody
 from gateway.errors import HeadFailed, HeadTimeout, ProtocolViolation, Refusal, SendFailed
+from gateway.exchange import IDEMPOTENT, BodySource
 from gateway.transport.connection import Connection
 from gateway.transport.framing import MAX_HEAD, Head, parse_head
 from gateway.transport.messages import WireRequest
 from gateway.transport.waiting import either_readable
 
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _MOST_INTERIM = 16
 _LAST_CHUNK = b"0\r\n\r\n"
 _BODYLESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
@@ -68,7 +67,7 @@ class WireExchange:
             self._send_rest(connection, body, chunked, deadline)
 
     def _send_rest(
-        self, connection: Connection, body: RequestBody, chunked: bool, deadline: float
+        self, connection: Connection, body: BodySource, chunked: bool, deadline: float
     ) -> None:
         while not body.finished:
             limit = deadline if body.idle is None else min(time.monotonic() + body.idle, deadline)
@@ -87,7 +86,7 @@ class WireExchange:
                 self.interrupted = True
                 return
 
-    def _answered_early(self, connection: Connection, body: RequestBody, limit: float) -> bool:
+    def _answered_early(self, connection: Connection, body: BodySource, limit: float) -> bool:
         """Wait until the client has sent more; True if the upstream answered, or left, before."""
         while True:
             if connection.readable() and self._listen(connection, limit):

@@ -23,5 +23,6 @@ class Node:
     failures: int = 0
 
     def load(self) -> float:
-        """Requests in flight, in relation to the weight."""
-        return (self.in_flight() + 1) / (self.target.weight or 0.001)
+        """Requests in flight, in relation to the weight. All idle ones are equal: if the present
+        request were counted, a small one would get none until the others have many."""
+        return self.in_flight() / (self.target.weight or 1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gateway.urls import Origin
 
+_LONGEST = 300
 _WEIGHT = re.compile(r"weight=(\d{1,4})")
 
 
@@ -27,7 +28,11 @@ class Target:
 
     def __post_init__(self) -> None:
         name = self.origin.authority + self.origin.base_path
-        object.__setattr__(self, "name", f"{name}@{self.address}" if self.address else name)
+        if self.address:
+            name = f"{name}@{self.address}"
+        if len(name) > _LONGEST:  # it is part of a key in the shared state
+            raise ValueError(f"is longer than {_LONGEST} characters")
+        object.__setattr__(self, "name", name)
 
 
 def parse_targets(urls: str) -> tuple[Target, ...]:

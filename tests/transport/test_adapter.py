@@ -170,3 +170,16 @@ def test_failing_to_connect() -> None:
 
 def _adapter() -> PooledAdapter:
     return PooledAdapter(size=1)
+
+
+def test_an_instance_taken_away_while_a_body_is_awaited_keeps_no_connection(
+    send: Sender, upstream: ScriptedUpstream
+) -> None:
+    class Late(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            send.adapter.retire(upstream.url)
+            return super().read(size)
+
+    upstream.respond(OK)
+    assert send(upstream.url, "POST", body=RequestBody(Late(b"abc"), 3)) == b"ok"
+    assert upstream.wait_closed()

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.bodies import RequestBody
 from gateway.errors import HeadFailed, UpstreamError
+from gateway.exchange import IDEMPOTENT
 from gateway.testing import Close, ReadBody, Reset, ScriptedUpstream, Send
-from gateway.transport.wire import IDEMPOTENT
 from tests.support.messages import response
 from tests.transport.conftest import Sender
 

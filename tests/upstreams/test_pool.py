@@ -41,7 +41,7 @@ class Bench:
             parse_targets(urls),
             state=self.state,
             chooser=self._first,
-            connections=Connections(lambda target: 0, self._retire),
+            connections=Connections(lambda target: lambda: 0, self._retire),
             ejection=ejection or Ejection(failures=2, seconds=10, longest=25),
         )
 
@@ -175,7 +175,8 @@ def test_the_last_one_is_never_left_out(bench: Bench) -> None:
 
 def test_unhealthy_ones_are_used_if_there_is_no_other(bench: Bench) -> None:
     def say(name: str, healthy: bool) -> None:
-        bench.state.change(verdicts.health("things", name), lambda old: {"healthy": healthy})
+        verdict = {"healthy": healthy, "expires": bench.now + 30}
+        bench.state.change(verdicts.health("things", name), lambda old: verdict)
         bench.pool.refresh()
 
     say("a", False)

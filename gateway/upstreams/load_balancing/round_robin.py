@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.exchange import UpstreamRequest
-from gateway.upstreams.load_balancing.choice import Chooser
+from gateway.upstreams.load_balancing.choice import BalancedService, Chooser
 from gateway.upstreams.node import Node
+
+#: Names to remember at least: a group that is left over for a retry is no reason to forget.
+_NAMES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class RoundRobin:
     """Takes turns, smoothly: weights 3 and 1 give a a b a, not a a a b. The turn is this worker's
     own; each worker goes round by itself."""
 
-    def chooser(self, service: str, secret: str) -> Chooser:
+    def chooser(self, service: BalancedService) -> Chooser:
         """See LoadBalancing.chooser."""
         return _Turns()
 
@@ -32,12 +35,13 @@ class _Turns:
             total = 0
             best, most = nodes[0], -1 << 60
             for node in nodes:
-                weight = node.target.weight
+                # Weights of 0 are only here if there are no others: they take turns, too.
+                weight = node.target.weight or 1
                 total += weight
                 held = credit[node.target.name] = credit.get(node.target.name, 0) + weight
                 if held > most:
                     best, most = node, held
             credit[best.target.name] -= total
-            if len(credit) > 4 * len(nodes):  # instances that are gone
+            if len(credit) > max(4 * len(nodes), _NAMES):  # instances that are gone
                 self._credit = {n.target.name: credit[n.target.name] for n in nodes}
             return best
