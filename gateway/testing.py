@@ -140,18 +140,19 @@ class _Scene:
 
 
 class ScriptedUpstream:
-    """A backend on a free port of 127.0.0.1, to be used as a context manager.
+    """A backend to be used as a context manager; on a free port of 127.0.0.1, unless told where.
 
     Until told otherwise it answers `200` with the body `ok`. Each connection is played on its own
     thread, so scripts of different connections run side by side.
     """
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=256)
         self._changed = threading.Condition()
         self._scene = _Scene()
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property

@@ -33,12 +33,10 @@ class Authority:
         )
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server_context(self, *addresses: str) -> ssl.SSLContext:
-        """A server's context with a certificate for these IP addresses."""
+    def server_context(self, *hosts: str) -> ssl.SSLContext:
+        """A server's context with a certificate for these IP addresses and names."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName(
-            [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        )
+        names = x509.SubjectAlternativeName([_alternative(host) for host in hosts])
         builder = _builder(_name("backend"), self._name, key).add_extension(names, False)
         certificate = builder.sign(self._key, hashes.SHA256())
         pem = self._folder / "backend.pem"
@@ -53,6 +51,13 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem)
         return context
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _name(text: str) -> x509.Name:
