@@ -11,6 +11,7 @@ from gateway.cli.new_service import new_service
 from gateway.cli.services import print_services
 from gateway.cli.settings import settings_table
 from gateway.cli.token import ROLES, development_token
+from gateway.cli.upstreams import print_upstreams
 from gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,6 +40,25 @@ def _load() -> Flask:
 def services() -> None:
     """Every rule with its policies, limits and requirements."""
     print_services(_load())
+
+
+@group.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, on one line.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.1),
+    default=None,
+    metavar="SECONDS",
+    help="Again and again, until Ctrl-C.",
+)
+def upstreams(as_json: bool, watch: float | None) -> None:
+    """How every instance is by now, and how busy: as the running workers say."""
+    try:
+        print_upstreams(_load(), as_json=as_json, watch=watch)
+    except ConfigurationError as error:
+        _fail(error)
+    except KeyboardInterrupt:  # the way to end watching
+        click.echo()
 
 
 @group.command()

@@ -7,7 +7,8 @@ from flask import Flask
 
 from gateway.authorization import ALL_METHODS
 from gateway.routes import Parts, Route
-from gateway.service import Runtime
+from gateway.service import Runtime, Service
+from gateway.upstreams.load_balancing import PowerOfTwo
 
 
 def print_services(app: Flask) -> None:
@@ -27,11 +28,27 @@ def _headline(name: str, runtime: Runtime) -> str:
     timeouts = runtime.timeouts
     policies = ", ".join(map(repr, service.policies)) or "none"
     conditions = "".join(f" when {n}: {v}" for n, v in service.required_headers.items())
+    paths = "no paths" if service.url_prefix is None else service.url_prefix
     return (
-        f"{name}: {service.url_prefix}{conditions} -> {service.address() or 'no instance'}\n"
+        f"{name}: {paths}{conditions} -> {_where(service)}\n"
         f"  timeouts connect {timeouts.connect:g} s, read {timeouts.read:g} s,"
-        f" total {timeouts.total:g} s; policies {policies}"
+        f" total {timeouts.total:g} s; policies {policies}{_balancing(runtime)}"
     )
+
+
+def _where(service: Service) -> str:
+    """Where its instances are. No address that a gateway starts with holds a password."""
+    if service.discovery is not None:
+        return type(service.discovery).__name__
+    return service.address() or "no instance"
+
+
+def _balancing(runtime: Runtime) -> str:
+    """How it chooses among instances, unless there is one alone or it does as usual."""
+    balancing = runtime.service.load_balancing
+    if balancing == PowerOfTwo() or len(runtime.pool.nodes) == 1:
+        return ""
+    return f"; balancing {balancing!r}"
 
 
 def _print_rule(app: Flask, path: str, route: Route) -> None:

@@ -11,7 +11,8 @@ def settings_table() -> str:
     for name, field in Settings.model_fields.items():
         lines.append(f"| `{name}` | {_default(field.default)} | {field.description} |")
     lines.append(
-        "| `<NAME>_URL` | | Instances of the service NAME, comma-separated. Empty: none. |"
+        "| `<NAME>_URL` | | Instances of the service NAME, comma-separated, or who knows them:"
+        " `dns://`, `srv://`, `file://`, `consul://`, `eureka://`. Empty: none. |"
     )
     return "\n".join(lines) + "\n"
 

@@ -13,8 +13,12 @@ class Ejection:
 
     failures: in a row, seen by one worker: no connection, no answer, a broken answer, or a 502, 503
     or 504. seconds: how long the first time; the second time twice as long and so on, up to
-    longest. most: the share of instances that may be out at a time; the last one never is. An
-    instance that stayed in for as long as it was out last time begins anew.
+    longest. most: the share of instances that may be out at a time.
+
+    None is left out unless another does well: the last one never is, and when all fail, leaving
+    one out helps nobody. Who comes back is out again at its first failure, until it has answered
+    every worker well once. An instance that stayed in for as long as it was out last time begins
+    anew.
     """
 
     failures: int = 5
@@ -33,13 +37,27 @@ class Ejection:
         out = ejected + 1
         return out < instances and out <= instances * self.most
 
+    def until(self, verdict: Value | None, now: float) -> float:
+        """Until when an instance is left out, 0 if it is not. A time that is too far off is of
+        before the clock was set back."""
+        until: float = 0.0 if verdict is None else verdict["until"]
+        return until if now < until <= now + self.longest else 0.0
+
     def verdict(self, old: Value | None, now: float) -> Value:
         """The next verdict after `old`."""
         times = 1
-        if old is not None:
-            if now < old["until"]:
-                return old  # another worker was quicker
-            last = min(self.seconds * old["times"], self.longest)
-            if now < old["until"] + last:
-                times = old["times"] + 1
-        return {"until": now + min(self.seconds * times, self.longest), "times": times}
+        if old is not None and self.until(old, now):
+            return old  # another worker was quicker
+        if old is not None and old["until"] <= now < old["expires"]:
+            times = old["times"] + 1
+        seconds = min(self.seconds * times, self.longest)
+        return {"until": now + seconds, "times": times, "expires": now + 2 * seconds}
+
+
+def probed(old: Value | None, good: bool, needed: int, now: float) -> Value | None:
+    """A verdict after an active probe: `needed` good ones in a row lift it. One that followed soon
+    upon another stands: what is wrong there, the probes do not see."""
+    if old is None or now >= old["until"] or old["times"] > 1:
+        return old
+    passed = old.get("passed", 0) + 1 if good else 0
+    return {**old, "passed": passed, "until": now if passed >= needed else old["until"]}

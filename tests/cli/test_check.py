@@ -43,6 +43,8 @@ def test_without_any_environment_every_need_is_named(shared: Folder) -> None:
         ("ORDERS_URL", "orders.test:80"),
         ("ORDERS_URL", "http://user:password@orders.test"),
         ("ORDERS_URL", "http://orders.test,ftp://orders.test"),
+        ("ORDERS_URL", "dns://orders.test;scheme=ftp"),
+        ("DNS_SERVERS", "ns.test"),
     ],
 )
 def test_one_fault_is_named_by_its_variable(shared: Folder, name: str, value: str) -> None:
@@ -90,6 +92,14 @@ def test_faults_of_every_kind_at_once(own: Folder) -> None:
         assert [fault for fault in faults if fault.startswith(part)], part
 
 
+def test_an_option_that_is_refused_is_named_with_its_place(own: Folder) -> None:
+    own.add("hashed", "from gateway import ConsistentHash", 'by = ConsistentHash(by="mood")')
+    faults = own.run("check", **IN_ORDER, PORT="x").faults
+    assert [fault.split(":")[0] for fault in faults] == ["PORT", "ConsistentHash(by='mood')"]
+    assert "by must be 'user', 'address'" in faults[1]
+    assert faults[1].endswith(f"({own.path}/blueprints/hashed.py:4)")
+
+
 def test_no_secret_is_shown(shared: Folder) -> None:
     secrets = {
         "JWT_SECRET": "hunter2",
@@ -102,12 +112,18 @@ def test_no_secret_is_shown(shared: Folder) -> None:
 
 
 def test_services_shows_what_applies_where(shared: Folder) -> None:
-    done = shared.run("services", **{**IN_ORDER, "ORDERS_URL": "http://a.test,http://b.test"})
+    environ = {
+        **IN_ORDER,
+        "ORDERS_URL": "http://a.test,http://b.test",
+        "PRODUCTS_URL": "dns://products.test:8080;scheme=https",
+    }
+    done = shared.run("services", **environ)
     assert (done.code, done.err) == (0, "")
     blocks = dict(zip(SERVICES, done.out.strip().split("\n\n"), strict=True))
     for name, block in blocks.items():
         assert block.startswith(f"{name}: /api/v1/{name} -> ")
     assert "-> http://a.test,http://b.test\n" in blocks["orders"]
+    assert "-> dns://products.test:8080;scheme=https\n" in blocks["products"]
     assert "-> no instance\n" in blocks["users"]
     assert re.search(
         r"POST +/api/v1/orders/<int:order_id>/refunds\n"
@@ -119,6 +135,25 @@ def test_services_shows_what_applies_where(shared: Folder) -> None:
     assert "read 20 s" in blocks["payments"]
 
 
+def test_services_shows_how_instances_are_chosen_where_there_is_a_choice(own: Folder) -> None:
+    added = "from gateway import RoundRobin; {0}.load_balancing = RoundRobin(); public({0})"
+    for name in ("several", "alone"):
+        own.add(name, added.format(name))
+    own.add("usual", "public(usual)")
+    environ = {**IN_ORDER, "ORDERS_URL": "http://a.test,http://b.test"}
+    listed = own.path / "blueprints" / "several.py"
+    listed.write_text(listed.read_text().replace("http://h.test", "http://a.test,http://b.test"))
+    done = own.run("services", **environ)
+    assert (done.code, done.err) == (0, "")
+    told = {
+        block.partition(":")[0]: re.findall(r"; balancing (.*)", block)
+        for block in done.out.strip().split("\n\n")
+    }
+    assert told.pop("several") == ["RoundRobin()"]
+    assert set(map(tuple, told.values())) == {()}
+    assert {"orders", "alone", "usual"} <= told.keys()
+
+
 def test_services_of_a_gateway_with_faults(shared: Folder) -> None:
     assert len(shared.run("services").faults) == 6
 
@@ -128,3 +163,15 @@ def test_a_folder_without_a_gateway(own: Folder) -> None:
     done = own.run("check", **IN_ORDER)
     assert (done.code, done.out) == (2, "")
     assert "Could not locate a Flask application" in done.err
+
+
+def test_a_service_without_paths_is_shown_as_one(own: Folder) -> None:
+    own.add("backup", "public(backup)")
+    listed = own.path / "blueprints" / "backup.py"
+    text = listed.read_text()
+    changed = re.sub(r"url_prefix=[^,)]*", "url_prefix=None", text)
+    assert changed != text
+    listed.write_text(changed)
+    done = own.run("services", **IN_ORDER)
+    assert (done.code, done.err) == (0, "")
+    assert "backup: no paths -> http://h.test\n" in done.out

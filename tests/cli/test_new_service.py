@@ -24,7 +24,9 @@ def test_a_new_service_is_written_listed_and_served(own: Folder) -> None:
     ]
     text = own.read("line_items.py")
     assert text.startswith('"""Line items: what this service is for."""\n')
-    assert 'Service("line_items", __name__, url_prefix="/api/v1/line-items")' in text
+    assert (
+        'Service(\n    "line_items",\n    __name__,\n    url_prefix="/api/v1/line-items",' in text
+    )
     assert "@" not in text
     added = set(own.read("__init__.py").splitlines()) - set(before.splitlines())
     assert added == {"from blueprints.line_items import line_items", "    line_items,"}
