@@ -81,7 +81,9 @@ class ChunkedInput:
     @property
     def at_hand(self) -> bool:
         """See BodyInput.at_hand."""
-        return bool(self._rest) or bool(self._unreader.buf.tell())
+        # Behind a chunk's data stands its line's end, which says nothing of a next one.
+        behind = 2 if self._inside and not self._missing else 0
+        return len(self._rest) + int(self._unreader.buf.tell()) > behind
 
     def read(self, most: int) -> bytes:
         """See BodyInput.read."""

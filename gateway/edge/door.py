@@ -14,9 +14,10 @@ from flask import Request, request
 from werkzeug.exceptions import NotFound
 
 from gateway.client import ClientConnection
+from gateway.edge.arrival import queue_seconds
 from gateway.edge.origin import TrustedProxies, edge_of, valid_host
 from gateway.errors import Refusal
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, ResponseBody
 from gateway.observability.access_log import AccessLog
 from gateway.observability.request_id import request_id
 from gateway.routes import UNMATCHED, Route
@@ -54,6 +55,10 @@ class Door:
             environ["HTTP_HOST"] = host
         edge = edge_of(environ, self._proxies)
         exchange = Exchange(request_id(environ), time.monotonic(), client=edge.address)
+        told = environ.get("HTTP_X_REQUEST_START")
+        if told is not None and edge.trusted:
+            exchange.queued = queue_seconds(told, time.time())
+            exchange.started -= exchange.queued
         client = ClientConnection(environ)
         environ["gateway.edge"] = edge
         environ["gateway.exchange"] = exchange
@@ -132,13 +137,25 @@ class Departure:
                 if close is not None:
                     close()
             finally:
-                for body in self._exchange.bodies:
-                    body.close()
+                _close_all(self._exchange.bodies)
             if self._client.closing and _body_left(self._environ):
                 self._client.linger()
         finally:
+            leave, self._exchange.leave = self._exchange.leave, None
+            if leave is not None:
+                leave()
             if self._log is not None and not self._environ.get("gateway.quiet"):
                 self._log.write(self._exchange, self._environ, self.status, self.sent)
+
+
+def _close_all(bodies: list[ResponseBody]) -> None:
+    """One that fails leaves none of the others open: they may hold connections and places."""
+    for place, body in enumerate(bodies, 1):
+        try:
+            body.close()
+        except BaseException:
+            _close_all(bodies[place:])
+            raise
 
 
 def make_check(routes: dict[str, Route]) -> Callable[[], None]:

@@ -2,9 +2,9 @@
 
 time, request_id, client, method, path, route (the template), service, target, status, party (who
 failed: client, gateway or upstream; empty if nobody), reason, user, bytes_in, bytes_out,
-duration_ms (arrival to the last byte), upstream_ms (until the upstream's response head), gateway_ms
-(until the client's response head, less upstream_ms), attempts. The query is left out: it may hold
-secrets.
+duration_ms (arrival to the last byte), queue_ms (of it in front of the gateway, as far as a trusted
+X-Request-Start told), upstream_ms (until the upstream's response head), gateway_ms (until the
+client's response head, less the two before), attempts. The query is left out: it may hold secrets.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class AccessLog:
         """Account for one request. Never raises: a full disk must not fail requests."""
         now = time.monotonic()
         head_at = exchange.head_at or now
+        arrived = exchange.started + exchange.queued  # here, not in front of us
         body = environ.get("gateway.body")
         attempts = exchange.attempts
         line = {
@@ -49,8 +50,9 @@ class AccessLog:
             "bytes_in": body.received if body is not None else 0,
             "bytes_out": sent,
             "duration_ms": round((now - exchange.started) * 1000, 3),
+            "queue_ms": round(exchange.queued * 1000, 3),
             "upstream_ms": round(exchange.upstream_seconds * 1000, 3),
-            "gateway_ms": round((head_at - exchange.started - exchange.upstream_seconds) * 1000, 3),
+            "gateway_ms": round((head_at - arrived - exchange.upstream_seconds) * 1000, 3),
             "attempts": len(attempts),
         }
         try:

@@ -1,0 +1,1 @@
+"""Policies: what happens between outline and transport, one file each."""
