@@ -21,6 +21,9 @@ from gunicorn.workers.ggevent import GeventWorker as _GeventWorker
 
 from gateway.workers import LINGER, GatewayWorker
 
+# Places for connections that are kept free by ending idle ones.
+_SPARE = 16
+
 
 class GeventWorker(GatewayWorker, _GeventWorker):
     """Greenlets: each serves one connection."""
@@ -28,7 +31,7 @@ class GeventWorker(GatewayWorker, _GeventWorker):
     def init_process(self) -> None:
         """As gunicorn does; it ends when the worker does."""
         self._clients: dict[Any, Any] = {}
-        self._idle: set[Any] = set()
+        self._idle: dict[Any, None] = {}  # in the order in which they became idle
         super().init_process()
 
     def run(self) -> None:
@@ -75,19 +78,32 @@ class GeventWorker(GatewayWorker, _GeventWorker):
     def timeout_ctx(self) -> Iterator[None]:
         """Around the wait for a connection's next request."""
         greenlet = gevent.getcurrent()
-        self._idle.add(greenlet)
+        self._idle[greenlet] = None
+        if len(self._clients) > self.worker_connections - _SPARE:
+            self._make_room(greenlet)
         try:
             with gevent.Timeout(self.cfg.keepalive or None, False):
                 yield
         finally:
-            self._idle.discard(greenlet)
+            self._idle.pop(greenlet, None)
+
+    def _make_room(self, newest: Any) -> None:
+        """End the connection idle for longest: with all of them taken, nobody could ask whether
+        the worker lives."""
+        oldest = next(iter(self._idle))
+        if oldest is not newest:
+            del self._idle[oldest]
+            self._end_input(oldest)
 
     def _close_idle(self) -> None:
         """End connections nobody sends on: their greenlets would wait for them."""
         for greenlet in list(self._idle):
-            with contextlib.suppress(OSError):
-                # Bytes already received are still read: no request is lost.
-                self._clients[greenlet].shutdown(socket.SHUT_RD)
+            self._end_input(greenlet)
+
+    def _end_input(self, greenlet: Any) -> None:
+        with contextlib.suppress(OSError):
+            # Bytes already received are still read: no request is lost.
+            self._clients[greenlet].shutdown(socket.SHUT_RD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,11 @@ worker_class = {
     "gevent": "gateway.gevent_worker.GeventWorker",
     "gthread": "gateway.workers.ThreadWorker",
 }[_settings.WORKER_CLASS]
-worker_connections = _settings.WORKER_CONNECTIONS
+# More than what is forwarded or waits for it: for requests that are answered here, and for
+# connections that are merely kept alive.
+worker_connections = _settings.WORKER_CONNECTIONS + 2 * _settings.worker_waiting
 if _settings.WORKER_CLASS == "gthread":
-    threads = _settings.WORKER_THREADS
-    # Room for connections that are merely kept alive beside those being served.
+    threads = _settings.WORKER_THREADS + _settings.worker_waiting + 2
     worker_connections = max(_settings.WORKER_CONNECTIONS, 2 * threads)
 keepalive = _settings.KEEPALIVE_SECONDS
 timeout = 60

@@ -7,6 +7,7 @@ is in `gevent_worker.py`: importing gevent starts to set a process up for it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import select
@@ -18,6 +19,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import _DEFER
 from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
 from gateway import lifecycle
@@ -36,6 +38,9 @@ _STATUS = (
 _GRACE = 1.0
 # How long a stopping worker keeps idle client connections: a request may be on its way.
 LINGER = 2.0
+# How long a thread waits for the first byte on a new connection. gunicorn's five seconds would let
+# a few silent clients, such as browsers that connect ahead, take all threads.
+_PATIENCE = 0.1
 
 
 class GatewayWorker(Worker):
@@ -119,10 +124,34 @@ class ThreadWorker(GatewayWorker, _ThreadWorker):
                     self.accept(listener)
                 listener.close()
 
+    def handle(self, conn: Any) -> Any:
+        """Serve a request. A new connection on which nothing is sent soon gives its thread back,
+        and is looked at again when something is."""
+        fresh = not (conn.initialized or conn.data_ready)
+        if fresh and self.alive and self.cfg.keepalive and not conn.wait_for_data(_PATIENCE):
+            return _DEFER
+        keep = super().handle(conn)
+        if not (keep or _aborted(conn)):
+            # Here, as gunicorn waits for the client in the loop that accepts everybody else.
+            util.close_graceful(conn.sock, LINGER)
+            conn.close = lambda graceful=False: util.close(conn.sock)
+        return keep
+
+    def murder_pending(self) -> None:
+        """End silent connections whose time is over, and the oldest where no other could be taken:
+        nobody could ask whether the worker lives."""
+        surplus = max(0, self.nr_conns - self.worker_connections + 1)
+        for conn in itertools.islice(self.pending_conns, surplus):
+            conn.timeout = 0.0
+        if not self.alive:
+            for conn in self.pending_conns:
+                conn.timeout = min(conn.timeout, time.monotonic() + LINGER)
+        super().murder_pending()
+
     def finish_request(self, conn: Any, fs: Any) -> None:
         """End a connection whose response was aborted at once: a graceful close would first say
         that all was sent."""
-        if getattr(getattr(conn.parser, "mesg", None), "aborted", False):
+        if _aborted(conn):
             conn.close = lambda graceful=False: util.close(conn.sock)
         super().finish_request(conn, fs)
 
@@ -131,3 +160,7 @@ class ThreadWorker(GatewayWorker, _ThreadWorker):
         shutting the pool down takes a lock that the interrupted code may hold."""
         self.cfg.worker_int(self)
         os._exit(0)
+
+
+def _aborted(conn: Any) -> bool:
+    return bool(getattr(getattr(conn.parser, "mesg", None), "aborted", False))

@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway.transport.slots import Slots
+from gateway.slots import Slots
 
 
 def test_no_more_than_size_are_taken() -> None:
