@@ -8,6 +8,7 @@ The address of a service is not a field: it is `<NAME>_URL`, read by the service
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -33,10 +34,16 @@ class Settings(BaseSettings):
         "gevent", description="How a worker does many things at once: `gevent` or `gthread`."
     )
     WORKER_CONNECTIONS: int = Field(
-        512, ge=1, description="Client connections one gevent worker serves at the same time."
+        512,
+        ge=1,
+        description="Requests one gevent worker forwards at the same time; a quarter as many, at"
+        " least 32, wait for a moment, more are 503. It takes more connections than both.",
     )
     WORKER_THREADS: int = Field(
-        16, ge=1, description="Requests one gthread worker serves at the same time."
+        16,
+        ge=1,
+        description="Requests one gthread worker forwards at the same time; four times as many wait"
+        " for a moment, more are 503. It has threads for both, and two more.",
     )
     KEEPALIVE_SECONDS: int = Field(
         75, ge=0, description="Seconds an idle client connection stays open. 0: closed each time."
@@ -97,13 +104,54 @@ class Settings(BaseSettings):
         0,
         ge=0,
         description="Most connections of one worker to one backend instance. 0: as many as the"
-        " worker serves requests.",
+        " worker forwards requests.",
     )
     POOL_IDLE_SECONDS: float = Field(
         30, ge=0, description="Seconds an idle backend connection is kept. 0: never reused."
     )
     UPSTREAM_CA_FILE: str = Field(
         "", description="PEM file of the authorities trusted for https backends. Empty: certifi's."
+    )
+
+    DNS_SERVERS: CommaList = Field(
+        (),
+        description="Name servers asked for `dns://` and `srv://` addresses: comma-separated"
+        " `ip[:port]`, port 53 by default. Empty: those of `/etc/resolv.conf`.",
+    )
+
+    CONSUL_TOKEN: str = Field(
+        "",
+        repr=False,
+        pattern=r"^[!-~]*$",
+        description="ACL token for `consul://` addresses. Empty: none is sent.",
+    )
+    EUREKA_URL: str = Field(
+        "",
+        repr=False,
+        description="Eureka servers, comma-separated and tried in turn, such as"
+        " `http://user:password@host:8761/eureka`. Empty: none.",
+    )
+    EUREKA_INTERVAL: int = Field(
+        30,
+        ge=1,
+        le=600,
+        description="Seconds between two looks at Eureka, and between two heartbeats to it.",
+    )
+    EUREKA_APP: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._\-]*$",
+        description="Name under which this gateway registers in Eureka. Empty: it does not.",
+    )
+    EUREKA_INSTANCE_URL: str = Field(
+        "",
+        description="Where others reach this gateway, as it is registered in Eureka. Empty:"
+        " `http://`, the machine's name, and the port it listens on.",
+    )
+
+    FAULT_INJECTION: bool = Field(
+        False,
+        description="Let `FaultInjection` policies delay and fail requests on purpose. False: they"
+        " do nothing. Not for production.",
     )
 
     # -- who are you -----------------------------------------------------------------------
@@ -175,7 +223,7 @@ class Settings(BaseSettings):
     # -- what is seen ----------------------------------------------------------------------
     ACCESS_LOG: bool = Field(True, description="Write one JSON line per request to stdout.")
 
-    @field_validator("TRUSTED_PROXIES", mode="before")
+    @field_validator("TRUSTED_PROXIES", "DNS_SERVERS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -190,6 +238,14 @@ class Settings(BaseSettings):
                 ipaddress.ip_network(part, strict=False)
         return value
 
+    @field_validator("DNS_SERVERS")
+    @classmethod
+    def _name_servers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            match = re.fullmatch(r"(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+))(?::\d{1,5})?", part)
+            ipaddress.ip_address((match[1] or match[2]) if match else part)
+        return value
+
     @property
     def bind(self) -> str:
         """The address gunicorn listens on."""
@@ -197,8 +253,15 @@ class Settings(BaseSettings):
 
     @property
     def worker_concurrency(self) -> int:
-        """Requests that one worker serves at the same time."""
+        """Requests that one worker forwards at the same time."""
         return self.WORKER_CONNECTIONS if self.WORKER_CLASS == "gevent" else self.WORKER_THREADS
+
+    @property
+    def worker_waiting(self) -> int:
+        """Requests that wait until one worker may forward them."""
+        if self.WORKER_CLASS == "gevent":
+            return max(32, self.WORKER_CONNECTIONS // 4)
+        return 4 * self.WORKER_THREADS
 
     @property
     def pool_size(self) -> int:

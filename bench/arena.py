@@ -19,6 +19,7 @@ from contenders import (
     gatehouse,
     hello,
     new_secret,
+    resilient,
 )
 from measuring import Bench, Run, Summary, summarize
 from processes import free_ports, running
@@ -29,7 +30,7 @@ def compare(
 ) -> dict[str, Summary]:
     """Start the backend and the named contenders, measure them round by round, end them all."""
     secret = new_secret()
-    backend_port, *ports = free_ports(4)
+    backend_port, *ports = free_ports(5)
     everyone = _contenders(ports, f"http://127.0.0.1:{backend_port}", secret, options, folder)
     bench = Bench(options.seconds, options.connections, bearer(secret))
     with ExitStack() as stack:
@@ -52,10 +53,12 @@ def _contenders(
 ) -> list[Contender]:
     state = folder / "state"
     state.mkdir()
+    (folder / "resilient").mkdir()
     return [
         hello(ports[0], options.worker_class),
         gatehouse(ports[1], options.worker_class, backend, secret, state),
-        fastapi(ports[2], backend, secret),
+        resilient(ports[2], options.worker_class, backend, secret, folder / "resilient"),
+        fastapi(ports[3], backend, secret),
     ]
 
 

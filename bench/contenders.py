@@ -7,7 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jwt
@@ -85,6 +85,15 @@ def gatehouse(port: int, worker_class: str, backend: str, secret: str, state: Pa
     return Contender(
         "gatehouse", command, port, FORWARDED_PATH, environment, gateway=True, master=True
     )
+
+
+def resilient(port: int, worker_class: str, backend: str, secret: str, state: Path) -> Contender:
+    """The same with three instances to choose from, and the policies against their failures."""
+    plain = gatehouse(port, worker_class, backend, secret, state)
+    # One backend by three names: what choosing costs does not depend on where they lead.
+    instances = ",".join(f"{backend}/{name}" for name in "abc")
+    more = {"ORDERS_URL": instances, "BENCH_RESILIENT": "1"}
+    return replace(plain, name="resilient", environment={**plain.environment, **more})
 
 
 def fastapi(port: int, backend: str, secret: str) -> Contender:

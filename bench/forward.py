@@ -22,7 +22,7 @@ NEEDED = (
     *("cachetools", "flask", "gunicorn", "jwt", "limits", "orjson"),
     *("fastapi", "httptools", "httpx", "sniffio", "uvicorn"),
 )
-CONTENDERS = ("hello", "gatehouse", "fastapi")
+CONTENDERS = ("hello", "gatehouse", "resilient", "fastapi")
 
 
 def options() -> argparse.Namespace:

@@ -2,9 +2,14 @@
 
 from flask import Response
 
-from gateway import READ, WRITE, Service, limiter, require
+from gateway import READ, WRITE, Bulkhead, CircuitBreaker, Retry, Service, limiter, require
 
-orders = Service("orders", __name__, url_prefix="/api/v1/orders")
+orders = Service(
+    "orders",
+    __name__,
+    url_prefix="/api/v1/orders",
+    policies=[Bulkhead(), Retry(), CircuitBreaker()],
+)
 
 limiter.limit("100/minute")(orders)
 require("order:read", methods=READ)(orders)

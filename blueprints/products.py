@@ -1,8 +1,24 @@
 """Products: the catalogue, open to everybody who reads."""
 
-from gateway import READ, WRITE, Service, limiter, public, require
+from gateway import (
+    READ,
+    WRITE,
+    Bulkhead,
+    CircuitBreaker,
+    Fallback,
+    Retry,
+    Service,
+    limiter,
+    public,
+    require,
+)
 
-products = Service("products", __name__, url_prefix="/api/v1/products")
+products = Service(
+    "products",
+    __name__,
+    url_prefix="/api/v1/products",
+    policies=[Fallback(stale=True), Bulkhead(), Retry(), CircuitBreaker()],
+)
 
 limiter.limit("20/second;600/minute")(products)
 public(products, methods=READ)

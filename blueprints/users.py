@@ -2,9 +2,24 @@
 
 from flask import Response
 
-from gateway import READ, WRITE, Service, Timeouts, limiter, require
+from gateway import (
+    READ,
+    WRITE,
+    Bulkhead,
+    CircuitBreaker,
+    Retry,
+    Service,
+    Timeouts,
+    limiter,
+    require,
+)
 
-users = Service("users", __name__, url_prefix="/api/v1/users")
+users = Service(
+    "users",
+    __name__,
+    url_prefix="/api/v1/users",
+    policies=[Bulkhead(), Retry(), CircuitBreaker()],
+)
 
 limiter.limit("100/minute")(users)
 require("user:read", methods=READ)(users)

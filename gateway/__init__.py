@@ -15,28 +15,63 @@ if TYPE_CHECKING:
     from gateway.authorization import READ, WRITE, any_of, public, require, role
     from gateway.errors import ConfigurationError, NotSent, Refusal, UpstreamError
     from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest, UpstreamResponse
+    from gateway.policies.bulkhead import Bulkhead
+    from gateway.policies.circuit_breaker import CircuitBreaker
+    from gateway.policies.deadline import Deadline
+    from gateway.policies.fallback import Fallback
+    from gateway.policies.fault_injection import FaultInjection
+    from gateway.policies.hedge import Hedge
+    from gateway.policies.load_shedding import AdaptiveConcurrency
+    from gateway.policies.mirror import Mirror
+    from gateway.policies.retry import Retry
+    from gateway.policies.split import Split
     from gateway.policy import PolicyContext
     from gateway.rate_limiting.extension import limiter
     from gateway.response_bodies import StaticBody, watch
     from gateway.service import Service
+    from gateway.upstreams.discovery import Discovery, DiscoveryError, Found, Look
     from gateway.upstreams.ejection import Ejection
+    from gateway.upstreams.health_checks import HealthCheck
+    from gateway.upstreams.load_balancing.consistent_hash import ConsistentHash
+    from gateway.upstreams.load_balancing.least_requests import LeastRequests
     from gateway.upstreams.load_balancing.power_of_two import PowerOfTwo
     from gateway.upstreams.load_balancing.round_robin import RoundRobin
+    from gateway.upstreams.load_balancing.sticky_sessions import StickySessions
+    from gateway.upstreams.target import Target, parse_targets
 
 _WHERE = {
+    "AdaptiveConcurrency": "gateway.policies.load_shedding",
+    "Bulkhead": "gateway.policies.bulkhead",
+    "CircuitBreaker": "gateway.policies.circuit_breaker",
     "ConfigurationError": "gateway.errors",
+    "ConsistentHash": "gateway.upstreams.load_balancing.consistent_hash",
+    "Deadline": "gateway.policies.deadline",
+    "Discovery": "gateway.upstreams.discovery",
+    "DiscoveryError": "gateway.upstreams.discovery",
     "Ejection": "gateway.upstreams.ejection",
+    "Fallback": "gateway.policies.fallback",
+    "FaultInjection": "gateway.policies.fault_injection",
+    "Found": "gateway.upstreams.discovery",
     "Handler": "gateway.exchange",
+    "HealthCheck": "gateway.upstreams.health_checks",
+    "Hedge": "gateway.policies.hedge",
     "Identity": "gateway.authentication",
+    "LeastRequests": "gateway.upstreams.load_balancing.least_requests",
+    "Look": "gateway.upstreams.discovery",
+    "Mirror": "gateway.policies.mirror",
     "NotSent": "gateway.errors",
     "Policy": "gateway.exchange",
     "PolicyContext": "gateway.policy",
     "PowerOfTwo": "gateway.upstreams.load_balancing.power_of_two",
     "READ": "gateway.authorization",
     "Refusal": "gateway.errors",
+    "Retry": "gateway.policies.retry",
     "RoundRobin": "gateway.upstreams.load_balancing.round_robin",
     "Service": "gateway.service",
+    "Split": "gateway.policies.split",
     "StaticBody": "gateway.response_bodies",
+    "StickySessions": "gateway.upstreams.load_balancing.sticky_sessions",
+    "Target": "gateway.upstreams.target",
     "Timeouts": "gateway.exchange",
     "UpstreamError": "gateway.errors",
     "UpstreamRequest": "gateway.exchange",
@@ -46,6 +81,7 @@ _WHERE = {
     "create_app": "gateway.application",
     "current_identity": "gateway.authentication",
     "limiter": "gateway.rate_limiting.extension",
+    "parse_targets": "gateway.upstreams.target",
     "public": "gateway.authorization",
     "require": "gateway.authorization",
     "role": "gateway.authorization",
@@ -55,18 +91,37 @@ _WHERE = {
 __all__ = [
     "READ",
     "WRITE",
+    "AdaptiveConcurrency",
+    "Bulkhead",
+    "CircuitBreaker",
     "ConfigurationError",
+    "ConsistentHash",
+    "Deadline",
+    "Discovery",
+    "DiscoveryError",
     "Ejection",
+    "Fallback",
+    "FaultInjection",
+    "Found",
     "Handler",
+    "HealthCheck",
+    "Hedge",
     "Identity",
+    "LeastRequests",
+    "Look",
+    "Mirror",
     "NotSent",
     "Policy",
     "PolicyContext",
     "PowerOfTwo",
     "Refusal",
+    "Retry",
     "RoundRobin",
     "Service",
+    "Split",
     "StaticBody",
+    "StickySessions",
+    "Target",
     "Timeouts",
     "UpstreamError",
     "UpstreamRequest",
@@ -75,6 +130,7 @@ __all__ = [
     "create_app",
     "current_identity",
     "limiter",
+    "parse_targets",
     "public",
     "require",
     "role",

@@ -13,7 +13,8 @@ from gateway import forwarded
 from gateway.authentication import Authenticator
 from gateway.authentication.keys import KeySet, load_keys
 from gateway.authentication.tokens import TokenVerifier
-from gateway.configuration import read_settings, setting_faults
+from gateway.capacity import Capacity
+from gateway.configuration import read_services, read_settings, setting_faults
 from gateway.edge.door import Door, make_check
 from gateway.edge.origin import TrustedProxies
 from gateway.error_responses import register_error_handlers
@@ -30,8 +31,10 @@ from gateway.rate_limiting.windows import MemoryWindows, Windows
 from gateway.registration import add_services, make_runtime
 from gateway.routes import Route, compile_routes
 from gateway.service import Runtime, Service
-from gateway.state import EmbeddedStore, SharedState
-from gateway.state.opening import open_state
+from gateway.state import EmbeddedStore, MemoryState, SharedState
+from gateway.state.opening import LOADS, open_state
+from gateway.upstreams.discovery.eureka_instance import register_gateway
+from gateway.upstreams.loads import share_loads
 from settings import Settings
 
 
@@ -44,8 +47,10 @@ class Gateway:
     windows: Windows
     store: EmbeddedStore | None
     state: SharedState
+    loads: SharedState
     pulse: Pulse
     via: str
+    capacity: Capacity
     runtimes: dict[str, Runtime] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
 
@@ -73,17 +78,18 @@ def create_app(
     if settings is None:
         settings, faults = read_settings()
     if services is None:
-        from blueprints import SERVICES  # the fork's own, not the core's
-
-        services = SERVICES
+        services, wrong_services = read_services()
+        faults += wrong_services
     keys, wrong_keys = load_keys(settings.JWT_SECRET, settings.JWT_KEYS)
     faults += wrong_keys
     faults += setting_faults(settings)
     # With faults nothing will run, but the services are looked at too, to name theirs as well.
     windows, store = (MemoryWindows(), None) if faults else stores.open_windows(settings)
     via = settings.VIA_PSEUDONYM or forwarded.default_pseudonym()
-    state = open_state(store)
-    gateway = Gateway(settings, keys, windows, store, state, Pulse(state), via)
+    state = MemoryState() if faults else open_state(settings, store)
+    capacity = Capacity(settings.worker_concurrency, settings.worker_waiting)
+    loads = state if faults or not settings.REDIS_URL else open_state(settings, store, LOADS)
+    gateway = Gateway(settings, keys, windows, store, state, loads, Pulse(state), via, capacity)
     contexts = {service.name: _context(service.name, services, gateway) for service in services}
 
     app = _Application("gateway", static_folder=None)
@@ -109,6 +115,9 @@ def create_app(
     for service in services:
         context = contexts[service.name]
         gateway.runtimes[service.name] = make_runtime(service, settings, via, context)
+    share_loads(gateway.runtimes, state, gateway.loads, gateway.pulse)
+    if settings.EUREKA_APP:
+        register_gateway(settings, gateway.pulse)
     proxies = TrustedProxies(settings.TRUSTED_PROXIES)
     log = AccessLog() if settings.ACCESS_LOG else None
     app.wsgi_app = Door(app.wsgi_app, proxies, log, gateway.pulse.begin)  # type: ignore[method-assign]  # Flask's way

@@ -1,15 +1,21 @@
-"""The settings read and judged: every fault is found in one go."""
+"""The settings read and judged, and the services read: every fault is found in one go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from gateway.errors import ConfigurationError
 from gateway.rate_limiting import stores
+from gateway.upstreams.discovery.eureka_instance import instance_faults
 from settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.service import Service
 
 
 def load_settings() -> Settings:
@@ -31,6 +37,26 @@ def read_settings() -> tuple[Settings, list[str]]:
         return _with_defaults_for(error.faults), list(error.faults)
 
 
+def read_services() -> tuple[Sequence[Service], list[str]]:
+    """`blueprints.SERVICES`; none of them where an option is refused while they are read, and the
+    fault with the place to mend."""
+    try:
+        from blueprints import SERVICES  # the fork's own, not the core's
+    except ValueError as error:
+        return (), [f"{error} ({_place(error)})"]
+    return SERVICES, []
+
+
+def _place(error: Exception) -> str:
+    """The file and line of the fork's own code from which an error came."""
+    own = f"{Path(__file__).parent}/"
+    frames = traceback.extract_tb(error.__traceback__)
+    # The method that a dataclass writes for itself is in "<string>".
+    outside = [frame for frame in frames if not frame.filename.startswith((own, "<"))]
+    found = (outside or frames)[-1]
+    return f"{found.filename}:{found.lineno}"
+
+
 def setting_faults(settings: Settings) -> list[str]:
     """What is wrong with settings that are well-formed one by one."""
     faults = stores.faults(settings)
@@ -41,7 +67,7 @@ def setting_faults(settings: Settings) -> list[str]:
         )
     if settings.UPSTREAM_CA_FILE and not Path(settings.UPSTREAM_CA_FILE).is_file():
         faults.append("UPSTREAM_CA_FILE is no file")
-    return faults
+    return faults + instance_faults(settings)
 
 
 def _with_defaults_for(faults: Iterable[str]) -> Settings:

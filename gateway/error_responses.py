@@ -78,7 +78,8 @@ _DETAILS = {
 def _on_upstream(error: UpstreamError) -> Response:
     exchange = _exchange()
     exchange.blame(error.party, error.reason)
-    log.warning("%s: %s %s (%s)", exchange.request_id, exchange.service, error.reason, error)
+    if error.party == "upstream":  # what we kept back by the thousand, the access log tells
+        log.warning("%s: %s %s (%s)", exchange.request_id, exchange.service, error.reason, error)
     response = _respond(error.status, error.reason, error.title)
     if error.retry_after is not None or error.status == 503:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or 1)))

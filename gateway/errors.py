@@ -10,6 +10,7 @@
       NoTarget                    503  no instance to send to
       PoolTimeout                 503  every connection stayed busy until the deadline
       NotSent                     503  a policy kept it back: circuit open, bulkhead full, ...
+                                  504  its time was spent before it could be sent
       ConnectFailed               502  refused, unreachable, unresolvable, bad certificate
       ConnectTimeout              504
       SendFailed                  502  the connection broke while the request was sent
@@ -145,7 +146,7 @@ class PoolTimeout(UpstreamError):
 
 
 class NotSent(UpstreamError):
-    """A policy kept the request back; the upstream was not asked.
+    """The request was kept back, mostly by a policy; the upstream was not asked.
 
     reason: the stable, machine-readable name of the cause. title: what the client is told. status:
     503, or 504 where time ran out. retry_after: seconds, None for the usual.
@@ -169,6 +170,11 @@ class NotSent(UpstreamError):
         self.title = title or type(self).title
         self.retry_after = retry_after
         super().__init__(reason)
+
+
+def deadline_exceeded() -> NotSent:
+    """The error of a request whose time was spent before it could be sent."""
+    return NotSent("deadline_exceeded", "The time for this request is spent already.", status=504)
 
 
 class ConnectFailed(UpstreamError):

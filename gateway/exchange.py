@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from gateway.bodies import RequestBody
+if TYPE_CHECKING:
+    from gateway.policy import PolicyContext
 
 Headers = list[tuple[str, str]]
+
+#: Methods that may be repeated: twice has the effect of once (RFC 9110 section 9.2.2).
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,46 @@ class Timeouts:
 
 @dataclass(slots=True)
 class Attempt:
-    """One try to get an answer from one target."""
+    """One try to get an answer from one target. `sent`: it may have worked on the request."""
 
     target: str
     started: float
     ended: float = 0.0
     error: str = ""
+    sent: bool = True
+
+
+class BodySource(Protocol):
+    """A request body that is still arriving; `gateway.bodies.RequestBody` is a client's.
+
+    length: the declared length in bytes, None when chunked. idle: how long to wait for the next
+    byte, in seconds. finished: whether all of it, and of a chunked one the end, was given out.
+    """
+
+    @property
+    def length(self) -> int | None: ...
+
+    @property
+    def idle(self) -> float | None: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the next piece need not be waited for."""
+        ...
+
+    def next_piece(self, deadline: float | None = None) -> bytes:
+        """The next bytes, waited for until `deadline`, a monotonic time; empty at the end.
+
+        Raises ClientBodyError or ClientGone.
+        """
+        ...
+
+    def fileno(self) -> int | None:
+        """What to wait on for more, a descriptor; None if there is nothing."""
+        ...
 
 
 class ResponseBody(Protocol):
@@ -69,8 +107,9 @@ class ResponseBody(Protocol):
 class Exchange:
     """The record of one request, from arrival to the last byte; the access log is made of it.
 
-    Times are seconds of a monotonic clock. `party` names who failed: client, gateway or
-    upstream; empty when nobody did.
+    Times are seconds of a monotonic clock. `started` is when the request arrived, at the platform
+    in front of us if that says so; `queued` are the seconds it then waited there. `party` names
+    who failed: client, gateway or upstream; empty when nobody did.
     """
 
     request_id: str
@@ -81,11 +120,14 @@ class Exchange:
     client: str = ""
     party: str = ""
     reason: str = ""
+    queued: float = 0.0
     head_at: float = 0.0
     upstream_seconds: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
     #: Response bodies opened for this request; closed at its end, also if nobody relayed them.
     bodies: list[ResponseBody] = field(default_factory=list)
+    #: Gives back the request's place among those its worker forwards; None until it has one.
+    leave: Callable[[], None] | None = None
 
     def blame(self, party: str, reason: str) -> None:
         """Note who failed and why; the first to fail is the one that counts."""
@@ -109,7 +151,7 @@ class UpstreamRequest:
     method: str
     target: str
     headers: Headers
-    body: RequestBody | None
+    body: BodySource | None
     host: str | None
     timeouts: Timeouts
     deadline: float
@@ -139,5 +181,16 @@ class UpstreamResponse:
 
 #: Answers an outlined request: a policy's next layer, or the transport. Raises UpstreamError.
 Handler = Callable[[UpstreamRequest], UpstreamResponse]
+
+
+@runtime_checkable
+class SituatedPolicy(Protocol):
+    """A policy that needs more than its options to wrap a handler."""
+
+    def wrap(self, following: Handler, context: PolicyContext, /) -> Handler:
+        """The handler around `following`."""
+        ...
+
+
 #: Wraps a handler in another one; built once, at start.
-Policy = Callable[[Handler], Handler]
+Policy = Callable[[Handler], Handler] | SituatedPolicy

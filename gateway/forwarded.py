@@ -53,6 +53,8 @@ UNTRUSTED = frozenset(
         "x-client-ip",
         "x-cluster-client-ip",
         "x-envoy-external-address",
+        "x-request-start",
+        "x-queue-start",
         "true-client-ip",
         "cf-connecting-ip",
         "fastly-client-ip",

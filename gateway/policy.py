@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.exchange import Handler, Policy
+from gateway.exchange import Handler, Policy, SituatedPolicy
 from gateway.pulse import Pulse
 from gateway.state import SharedState
 from settings import Settings
@@ -48,8 +48,10 @@ def chain(policies: Sequence[Policy], transport: Handler, context: PolicyContext
     """The onion: the first policy outermost, the transport inside. None configured, no frame."""
     handler = transport
     for policy in reversed(policies):
-        wrap = getattr(policy, "wrap", None)
-        handler = policy(handler) if wrap is None else wrap(handler, context)
+        if isinstance(policy, SituatedPolicy):
+            handler = policy.wrap(handler, context)
+        else:
+            handler = policy(handler)
     return handler
 
 

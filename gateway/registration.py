@@ -11,39 +11,54 @@ from gateway.exchange import Timeouts
 from gateway.policy import PolicyContext, chain, policy_faults
 from gateway.service import DEFAULT_LIMIT, Runtime, Service
 from gateway.transport.handler import SessionTransport, connections_of
+from gateway.transport.probe import make_ask
 from gateway.transport.session import make_session
-from gateway.upstreams import UpstreamPool, parse_targets
+from gateway.upstreams import Connections, Target, UpstreamPool
+from gateway.upstreams.discovery import Discovery
+from gateway.upstreams.discovery.addresses import parse_address
+from gateway.upstreams.discovery.follower import follow
+from gateway.upstreams.health_checks import HealthCheck
+from gateway.upstreams.load_balancing import BalancedService, balancing_faults
+from gateway.upstreams.probing import Prober
 from settings import Settings
 
 
-def _service_faults(services: Iterable[Service]) -> list[str]:
+def _service_faults(
+    services: Iterable[Service], contexts: Mapping[str, PolicyContext]
+) -> list[str]:
     """What can be said of services without an application."""
     faults: list[str] = []
     for service in services:
         faults += service.faults()
-        address = service.address()
-        if address is None:
+        if service.address() is None and service.discovery is None:
             faults.append(
                 f"{service.variable} is not set: it names the instances of service"
                 f" {service.name!r} ({service.declared_at})"
             )
             continue
         try:
-            parse_targets(address)
+            _instances(service, contexts[service.name].settings)
         except ValueError as error:
             faults.append(f"{service.variable}: {error}")
     return faults
+
+
+def _instances(service: Service, settings: Settings) -> tuple[Target, ...] | Discovery:
+    """The instances of a service, or what finds them. Raises ValueError."""
+    if service.discovery is not None:
+        return service.discovery
+    return parse_address(service.address() or "", settings)
 
 
 def add_services(
     app: Flask, services: Sequence[Service], contexts: Mapping[str, PolicyContext]
 ) -> list[str]:
     """Register the services, if their declarations let them be; returns all that is wrong."""
-    faults = _service_faults(services)
+    faults = _service_faults(services, contexts)
     faults += [
         f"service {service.name!r}: {fault} ({service.declared_at})"
         for service in services
-        for fault in policy_faults(service.policies, contexts[service.name])
+        for fault in _option_faults(service, contexts[service.name])
     ]
     names = [service.name for service in services]
     faults += [f"two services are named {n!r}" for n in sorted(set(names)) if names.count(n) > 1]
@@ -52,6 +67,18 @@ def add_services(
         for service in services:
             app.register_blueprint(service)
     return faults
+
+
+def _option_faults(service: Service, context: PolicyContext) -> list[str]:
+    """What is wrong with the options of its policies and of its balancing."""
+    balanced = _balanced(service, context.settings)
+    return policy_faults(service.policies, context) + balancing_faults(
+        service.load_balancing, balanced
+    )
+
+
+def _balanced(service: Service, settings: Settings) -> BalancedService:
+    return BalancedService(service.name, service.url_prefix, settings.SECRET_KEY)
 
 
 def _hidden(services: Sequence[Service]) -> list[str]:
@@ -72,6 +99,24 @@ def _hidden(services: Sequence[Service]) -> list[str]:
     return faults
 
 
+def _pool(service: Service, connections: Connections, context: PolicyContext) -> UpstreamPool:
+    """The pool of a service, kept up to date by the worker's pulse."""
+    instances = _instances(service, context.settings)
+    pool = UpstreamPool(
+        service.name,
+        instances if isinstance(instances, tuple) else (),
+        state=context.state,
+        chooser=service.load_balancing.chooser(_balanced(service, context.settings)),
+        connections=connections,
+        ejection=service.ejection,
+    )
+    if not isinstance(instances, tuple):
+        follow(instances, service.address(), pool, context.state, context.pulse)
+    elif len(pool.nodes) > 1:  # there is a choice that others know something about
+        context.pulse.at_beat(pool.refresh)
+    return pool
+
+
 def make_runtime(service: Service, settings: Settings, via: str, context: PolicyContext) -> Runtime:
     """Settle what a service left to the settings, and build its chain."""
     session = service.session or make_session(
@@ -79,16 +124,9 @@ def make_runtime(service: Service, settings: Settings, via: str, context: Policy
         settings.POOL_IDLE_SECONDS,
         settings.UPSTREAM_CA_FILE,
     )
-    pool = UpstreamPool(
-        service.name,
-        parse_targets(service.address() or ""),
-        state=context.state,
-        chooser=service.load_balancing.chooser(service.name, settings.SECRET_KEY),
-        connections=connections_of(session),
-        ejection=service.ejection,
-    )
-    if len(pool.nodes) > 1:  # there is a choice that others know something about
-        context.pulse.at_beat(pool.refresh)
+    pool = _pool(service, connections_of(session), context)
+    if service.health_check is not None:
+        _probe(service, service.health_check, pool, settings, context)
     usual = Timeouts(settings.CONNECT_TIMEOUT, settings.READ_TIMEOUT, settings.TOTAL_TIMEOUT)
     strip = service.strip_prefix
     max_body = service.max_body
@@ -112,3 +150,16 @@ def make_runtime(service: Service, settings: Settings, via: str, context: Policy
         dropped=dropped,
         dropped_untrusted=dropped | forwarded.UNTRUSTED,
     )
+
+
+def _probe(
+    service: Service,
+    check: HealthCheck,
+    pool: UpstreamPool,
+    settings: Settings,
+    context: PolicyContext,
+) -> None:
+    """Have the elected worker ask the service's instances how they are."""
+    ask = make_ask(pool, check, ca_file=settings.UPSTREAM_CA_FILE, session=service.session)
+    prober = Prober(pool, check, context.state, ask)
+    context.pulse.when_elected(f"health-{service.name}", prober.run)

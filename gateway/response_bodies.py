@@ -13,13 +13,14 @@ Ended = Callable[[BaseException | None], None]
 class WatchedBody:
     """A body that tells when it is over, however that comes about."""
 
-    __slots__ = ("_body", "_ended", "_pieces", "ready")
+    __slots__ = ("_body", "_ended", "_pieces", "ready", "whole")
 
     def __init__(self, body: ResponseBody, ended: Ended) -> None:
         self._body = body
         self._pieces = iter(body)
         self._ended: Ended | None = ended
         self.ready = getattr(body, "ready", False)
+        self.whole = is_whole(body)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -50,11 +51,11 @@ class WatchedBody:
 class StaticBody:
     """A body that is there already."""
 
-    __slots__ = ("_data", "ready")
+    __slots__ = ("_data", "ready", "whole")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self.ready = True
+        self.ready = self.whole = True
 
     def __iter__(self) -> Iterator[bytes]:
         data, self._data = self._data, b""
@@ -69,3 +70,8 @@ def watch(request: UpstreamRequest, response: UpstreamResponse, ended: Ended) ->
     response.body = WatchedBody(response.body, ended)
     request.exchange.bodies.append(response.body)
     return response
+
+
+def is_whole(body: ResponseBody) -> bool:
+    """Whether all of a body is here already, so that nothing can break it any more."""
+    return bool(getattr(body, "whole", False))

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from flask import Blueprint, Response, current_app, request
@@ -16,7 +16,12 @@ from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest
 from gateway.forwarding import finalize, prepare
 from gateway.paths import claim_paths
 from gateway.upstreams import Ejection, UpstreamPool
+from gateway.upstreams.discovery import Discovery
+from gateway.upstreams.health_checks import HealthCheck
 from gateway.upstreams.load_balancing import LoadBalancing, PowerOfTwo
+
+if TYPE_CHECKING:
+    from gateway.application import Gateway
 
 DEFAULT_LIMIT = -1
 DEFAULT_EJECTION = Ejection()
@@ -26,7 +31,8 @@ class Service(Blueprint):
     """One backend service of the API.
 
     name: also names its address, `<NAME>_URL` (dashes become underscores): comma-separated
-        instances; empty for none, which answers 503; unset is a fault at start.
+        instances, or who knows them (docs/discovery.md); empty for none, which answers 503; unset
+        is a fault at start.
     url_prefix: the paths it owns, matched on segment boundaries. None: no paths; only policies
         of other services send requests to it.
     methods: those that are forwarded; any other answers 405.
@@ -34,8 +40,10 @@ class Service(Blueprint):
     headers: only requests with these field values are this service's; others fall to a service
         with the same prefix further down the list, or 404.
     upstream: the address, instead of the environment variable.
+    discovery: what finds the instances at run time, instead of an address.
     load_balancing: how to choose among instances; None: PowerOfTwo().
     ejection: when to leave out an instance that keeps failing; None: never.
+    health_check: how to ask instances whether they are well; None: only requests tell.
     preserve_host: send the client's Host instead of the upstream's own.
     allow_encoded_slashes: let `%2F` in paths reach the backend; otherwise 400.
     timeouts: connect, read and total; None in a field takes the setting.
@@ -59,8 +67,10 @@ class Service(Blueprint):
         strip_prefix: bool | str = False,
         headers: Mapping[str, str] | None = None,
         upstream: str | None = None,
+        discovery: Discovery | None = None,
         load_balancing: LoadBalancing | None = None,
         ejection: Ejection | None = DEFAULT_EJECTION,
+        health_check: HealthCheck | None = None,
         preserve_host: bool = False,
         allow_encoded_slashes: bool = False,
         timeouts: Timeouts | None = None,
@@ -78,8 +88,10 @@ class Service(Blueprint):
         self.strip_prefix = strip_prefix
         self.required_headers = dict(headers or {})
         self.upstream = upstream
+        self.discovery = discovery
         self.load_balancing = load_balancing or PowerOfTwo()
         self.ejection = ejection
+        self.health_check = health_check
         self.preserve_host = preserve_host
         self.allow_encoded_slashes = allow_encoded_slashes
         self.timeouts = timeouts or Timeouts()
@@ -98,7 +110,9 @@ class Service(Blueprint):
 
     def address(self) -> str | None:
         """Where the service is; None when nobody said."""
-        return self.upstream if self.upstream is not None else os.environ.get(self.variable)
+        if self.upstream is not None or self.discovery is not None:
+            return self.upstream
+        return os.environ.get(self.variable)
 
     def faults(self) -> list[str]:
         """What is wrong with the declaration itself."""
@@ -111,8 +125,12 @@ class Service(Blueprint):
             self.strip_prefix.rstrip("/") + "/"
         ):
             found.append(f"strip_prefix {self.strip_prefix!r} does not begin {prefix!r}")
+        if self.discovery is not None and self.upstream is not None:
+            found.append("upstream and discovery both say where it is")
         if unknown := set(self.methods) - set(ALL_METHODS):
             found.append(f"methods {sorted(unknown)} cannot be forwarded")
+        if self.health_check is not None:
+            found += self.health_check.faults()
         return [f"service {self.name!r}: {fault} ({self.declared_at})" for fault in found]
 
     def register(self, app: Any, options: dict[str, Any]) -> None:
@@ -144,7 +162,9 @@ class Service(Blueprint):
         """
         environ = request.environ
         exchange = environ["gateway.exchange"]
-        runtime: Runtime = current_app.extensions["gateway"].runtimes[self.name]
+        gateway: Gateway = current_app.extensions["gateway"]
+        gateway.capacity.enter(exchange)
+        runtime = gateway.runtimes[self.name]
         outline = prepare(
             environ,
             runtime,

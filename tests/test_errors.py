@@ -17,6 +17,7 @@ from gateway.errors import (
     ClientGone,
     ConfigurationError,
     Forbidden,
+    NotSent,
     Refusal,
     Unauthenticated,
     UpstreamError,
@@ -30,7 +31,11 @@ def _subclasses(kind: type[Any]) -> list[type[Any]]:
     return [kind, *(found for child in kind.__subclasses__() for found in _subclasses(child))]
 
 
-UPSTREAM = [kind(SECRET) for kind in _subclasses(UpstreamError)]
+# A policy's own word is for the client; every other message is not.
+UPSTREAM = [
+    NotSent("circuit_open") if kind is NotSent else kind(SECRET)
+    for kind in _subclasses(UpstreamError)
+]
 REFUSALS = [
     Refusal("No."),
     Refusal("No.", status=508, slug="loop"),
@@ -53,6 +58,7 @@ OTHERS = [
 ]
 STATUS = {
     "NoTarget": 503,
+    "NotSent": 503,
     "PoolTimeout": 503,
     "ConnectFailed": 502,
     "ConnectTimeout": 504,
@@ -193,7 +199,7 @@ def test_configuration_error_lists_every_fault() -> None:
     assert str(error) == "- one\n- two"
 
 
-@pytest.mark.parametrize("kind", _subclasses(UpstreamError))
+@pytest.mark.parametrize("kind", [kind for kind in _subclasses(UpstreamError) if kind != NotSent])
 def test_retry_safety_can_be_said(kind: type[UpstreamError]) -> None:
     assert kind(retry_safe=True).retry_safe
     assert not kind(retry_safe=False).retry_safe

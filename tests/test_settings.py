@@ -41,6 +41,7 @@ def test_without_an_environment_everything_has_a_default() -> None:
 def test_no_default_is_a_secret() -> None:
     settings = load_settings()
     assert (settings.JWT_SECRET, settings.JWT_KEYS, settings.REDIS_URL) == ("", "", "")
+    assert (settings.CONSUL_TOKEN, settings.EUREKA_URL) == ("", "")
 
 
 def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,11 +74,15 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
         ("TOTAL_TIMEOUT", ["0", "nan", "inf"]),
         ("POOL_SIZE", ["-1"]),
         ("POOL_IDLE_SECONDS", ["-1", "nan", "inf"]),
+        ("CONSUL_TOKEN", ["a b", "a\nb", "ä"]),
+        ("EUREKA_INTERVAL", ["0", "601", "1.5"]),
+        ("EUREKA_APP", ["a b", "a/b", "ä"]),
         ("JWT_LEEWAY", ["-1", "nan", "inf", "1e300"]),
         ("JWT_CACHE_SIZE", ["-1"]),
         ("TOKEN_HEADER", ["x y", "x\ny", "x:", "ä"]),
         ("REDIS_TIMEOUT", ["0", "nan", "inf"]),
         ("ALLOW_MEMORY_STATE", ["maybe"]),
+        ("FAULT_INJECTION", ["maybe", ""]),
         ("RATE_LIMIT_HEADERS", ["2"]),
         ("ACCESS_LOG", [""]),
     ],
@@ -113,7 +118,8 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = dict.fromkeys(("JWT_SECRET", "JWT_KEYS", "REDIS_URL"), "hunter2")
+    names = ("JWT_SECRET", "JWT_KEYS", "REDIS_URL", "CONSUL_TOKEN", "EUREKA_URL")
+    secrets = dict.fromkeys(names, "hunter2")
     assert "hunter2" not in repr(read(monkeypatch, **secrets))
     with pytest.raises(ValidationError) as caught:
         Settings(PORT="hunter2")
@@ -135,4 +141,6 @@ def test_concurrency_and_pools_follow_the_worker() -> None:
     threads = Settings(WORKER_CLASS="gthread", WORKER_CONNECTIONS=7, WORKER_THREADS=3)
     assert (gevent.worker_concurrency, gevent.pool_size) == (7, 7)
     assert (threads.worker_concurrency, threads.pool_size) == (3, 3)
+    assert (gevent.worker_waiting, threads.worker_waiting) == (32, 12)
+    assert Settings(WORKER_CONNECTIONS=512).worker_waiting == 128
     assert Settings(POOL_SIZE=2).pool_size == 2

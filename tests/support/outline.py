@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway import Handler, PolicyContext, StaticBody, Timeouts, UpstreamRequest, UpstreamResponse
-from gateway.bodies import RequestBody
-from gateway.exchange import Exchange, Headers
+from gateway.exchange import BodySource, Exchange, Headers
 from gateway.pulse import Pulse
 from gateway.state import MemoryState, SharedState
 from tests.support.wsgi import make_settings
@@ -19,7 +18,7 @@ def outline(
     target: str = "/things/7",
     *,
     headers: Headers | None = None,
-    body: RequestBody | None = None,
+    body: BodySource | None = None,
     seconds: float = 5.0,
     service: str = "things",
     user: str = "",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import ConnectFailed, PoolTimeout
+from gateway.errors import ClientGone, ConnectFailed, PoolTimeout
 from gateway.transport.pool import ConnectionPool
 
 
@@ -35,7 +35,7 @@ def _pool(size: int = 2, idle: float = 30, dial: Callable[[float], Any] = Fake) 
     return ConnectionPool(dial, size, idle)
 
 
-def _checkout(pool: ConnectionPool, seconds: float = 1, **options: bool) -> Any:
+def _checkout(pool: ConnectionPool, seconds: float = 1, **options: Any) -> Any:
     return pool.checkout(1.0, time.monotonic() + seconds, **options)
 
 
@@ -122,6 +122,22 @@ def test_waiting_request_gets_the_slot_that_becomes_free() -> None:
     timer.start()
     assert _checkout(pool, 5) is first
     timer.join()
+
+
+def test_nobody_waits_for_a_client_that_has_left() -> None:
+    pool = _pool(size=1)
+    first = _checkout(pool)
+    began = time.monotonic()
+    with pytest.raises(ClientGone):
+        _checkout(pool, 30, abandoned=lambda: True)
+    assert time.monotonic() - began < 10
+    # Nor is one served whose turn comes after it has left.
+    timer = threading.Timer(0.05, pool.give_back, [first])
+    timer.start()
+    with pytest.raises(ClientGone):
+        _checkout(pool, 30, abandoned=lambda: True)
+    timer.join()
+    assert (pool.in_flight, _free(pool)) == (0, 1)
 
 
 def test_connecting_gets_what_is_left_of_the_deadline() -> None:

@@ -17,7 +17,8 @@ from tests.workers.load import load
 CHUNKED = response_head(b"200 OK", b"Transfer-Encoding: chunked")
 FIELDS = {
     "time", "request_id", "client", "method", "path", "route", "service", "target", "status",
-    "party", "reason", "user", "bytes_in", "bytes_out", "duration_ms", "upstream_ms", "gateway_ms",
+    "party", "reason", "user", "bytes_in", "bytes_out", "duration_ms", "queue_ms", "upstream_ms",
+    "gateway_ms",
     "attempts",
 }  # fmt: skip
 

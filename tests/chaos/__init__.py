@@ -1,0 +1,1 @@
+"""Real gateways in front of real backends that misbehave."""
