@@ -7,8 +7,9 @@ forward or wait for it: `/healthz` and `/readyz` are answered whatever the backe
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from gateway.errors import NotSent
+from gateway.errors import ClientGone, NotSent
 from gateway.exchange import Exchange
 from gateway.slots import Slots
 
@@ -31,15 +32,19 @@ class Capacity:
         """Requests being forwarded, and those that wait to be."""
         return self._slots.taken
 
-    def enter(self, exchange: Exchange) -> None:
+    def enter(self, exchange: Exchange, abandoned: Callable[[], bool]) -> None:
         """Take a place for a request until its response is over, however often it is forwarded.
 
         Raises NotSent if none comes free, and at once if enough wait; sending again is safe.
+        ClientGone if nobody was left to answer by then.
         """
         if exchange.leave is None:
-            if not (self._slots.take(0) or self._wait()):
+            waited = not self._slots.take(0)
+            if waited and not self._wait():
                 raise NotSent("worker_busy", "The gateway is busy.", retry_after=1)
             exchange.leave = self._slots.release
+            if waited and abandoned():
+                raise ClientGone
 
     def _wait(self) -> bool:
         if not self._waiting.take(0):

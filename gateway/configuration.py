@@ -42,7 +42,7 @@ def read_services() -> tuple[Sequence[Service], list[str]]:
     fault with the place to mend."""
     try:
         from blueprints import SERVICES  # the fork's own, not the core's
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # such as an option that there is not
         return (), [f"{error} ({_place(error)})"]
     return SERVICES, []
 

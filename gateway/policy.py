@@ -19,9 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gateway.exchange import Handler, Policy, SituatedPolicy
+from gateway.option_kinds import judged
 from gateway.pulse import Pulse
 from gateway.state import SharedState
 from settings import Settings
@@ -57,12 +59,21 @@ def chain(policies: Sequence[Policy], transport: Handler, context: PolicyContext
 
 def policy_faults(policies: Sequence[Policy], context: PolicyContext) -> list[str]:
     """What is wrong with a service's list of policies."""
+    strange = [policy for policy in policies if not _is_policy(policy)]
+    if strange:
+        return [f"{one!r} is no policy: that is a value such as Retry()" for one in strange]
     found = _order_faults(policies)
     for policy in policies:
         judge = getattr(policy, "faults", None)
         if judge is not None:
-            found += [f"{_name(policy)}: {fault}" for fault in judge(context)]
+            found += [f"{_name(policy)}: {fault}" for fault in judged(partial(judge, context))]
     return found
+
+
+def _is_policy(policy: object) -> bool:
+    if isinstance(policy, type):
+        return False
+    return callable(policy) or isinstance(policy, SituatedPolicy)
 
 
 def _order_faults(policies: Sequence[Policy]) -> list[str]:
@@ -75,6 +86,7 @@ def _order_faults(policies: Sequence[Policy]) -> list[str]:
         repeating = [_name(other) for other in above if _told(other, "repeats", False)]
         if repeating and _told(policy, "per", "either") == "request":
             found.append(f"{name} works per request and must come before {repeating[0]}")
+            continue  # whatever else it must come before
         if _told(policy, "repeats", False):
             found += [
                 f"{_name(other)} works per attempt and must come after {name}"

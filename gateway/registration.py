@@ -8,6 +8,7 @@ from flask import Flask
 
 from gateway import forwarded, headers
 from gateway.exchange import Timeouts
+from gateway.option_kinds import kind_faults
 from gateway.policy import PolicyContext, chain, policy_faults
 from gateway.service import DEFAULT_LIMIT, Runtime, Service
 from gateway.transport.handler import SessionTransport, connections_of
@@ -29,7 +30,10 @@ def _service_faults(
     """What can be said of services without an application."""
     faults: list[str] = []
     for service in services:
-        faults += service.faults()
+        found = service.faults()
+        faults += found
+        if found:
+            continue
         if service.address() is None and service.discovery is None:
             faults.append(
                 f"{service.variable} is not set: it names the instances of service"
@@ -39,7 +43,10 @@ def _service_faults(
         try:
             _instances(service, contexts[service.name].settings)
         except ValueError as error:
-            faults.append(f"{service.variable}: {error}")
+            where = service.variable
+            if service.upstream is not None:
+                where = f"service {service.name!r}: upstream ({service.declared_at})"
+            faults.append(f"{where}: {error}")
     return faults
 
 
@@ -71,10 +78,11 @@ def add_services(
 
 def _option_faults(service: Service, context: PolicyContext) -> list[str]:
     """What is wrong with the options of its policies and of its balancing."""
-    balanced = _balanced(service, context.settings)
-    return policy_faults(service.policies, context) + balancing_faults(
-        service.load_balancing, balanced
-    )
+    found = policy_faults(service.policies, context)
+    if not kind_faults(service):
+        balanced = _balanced(service, context.settings)
+        found += balancing_faults(service.load_balancing, balanced)
+    return found
 
 
 def _balanced(service: Service, settings: Settings) -> BalancedService:

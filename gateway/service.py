@@ -14,6 +14,7 @@ from flask import Blueprint, Response, current_app, request
 from gateway.authorization import ALL_METHODS
 from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest
 from gateway.forwarding import finalize, prepare
+from gateway.option_kinds import judged, kind_faults
 from gateway.paths import claim_paths
 from gateway.upstreams import Ejection, UpstreamPool
 from gateway.upstreams.discovery import Discovery
@@ -129,8 +130,10 @@ class Service(Blueprint):
             found.append("upstream and discovery both say where it is")
         if unknown := set(self.methods) - set(ALL_METHODS):
             found.append(f"methods {sorted(unknown)} cannot be forwarded")
-        if self.health_check is not None:
-            found += self.health_check.faults()
+        wrong = kind_faults(self)
+        if self.health_check is not None and not wrong:
+            found += judged(self.health_check.faults)
+        found += wrong
         return [f"service {self.name!r}: {fault} ({self.declared_at})" for fault in found]
 
     def register(self, app: Any, options: dict[str, Any]) -> None:
@@ -163,7 +166,7 @@ class Service(Blueprint):
         environ = request.environ
         exchange = environ["gateway.exchange"]
         gateway: Gateway = current_app.extensions["gateway"]
-        gateway.capacity.enter(exchange)
+        gateway.capacity.enter(exchange, environ["gateway.client"].abandoned)
         runtime = gateway.runtimes[self.name]
         outline = prepare(
             environ,

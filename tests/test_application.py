@@ -46,7 +46,7 @@ def test_faults_of_settings_and_services_come_together() -> None:
         "UNSET_URL is not set",
     ):
         assert part in text
-    for part in ("WRONG_URL: 'ftp://x' must be http", "strip_prefix '/other'", "memory://"):
+    for part in ("service 'wrong': upstream (", "strip_prefix '/other'", "memory://"):
         assert part in text
 
 

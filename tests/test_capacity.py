@@ -208,19 +208,43 @@ def record() -> Exchange:
     return Exchange("an-id", time.monotonic())
 
 
+def still_there() -> bool:
+    """What a client that waits is: not gone."""
+    return False
+
+
+def test_who_left_while_waiting_is_not_forwarded_and_keeps_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.capacity.WAIT", 30)
+    capacity = Capacity(1, waiting=1)
+    first, second = record(), record()
+    capacity.enter(first, lambda: True)  # who need not wait is not looked at
+    assert first.leave is not None
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(capacity.enter, second, lambda: True)
+        assert wait_for(lambda: capacity.taken == 2)
+        first.leave()
+        with pytest.raises(ClientGone):
+            waiting.result(20)
+    assert second.leave is not None  # given back with the end of the exchange
+    second.leave()
+    assert capacity.taken == 0
+
+
 def test_without_a_place_to_wait_it_is_refused_at_once() -> None:
     capacity = Capacity(1)
     first, second = record(), record()
-    capacity.enter(first)
-    capacity.enter(first)
+    capacity.enter(first, still_there)
+    capacity.enter(first, still_there)
     with pytest.raises(NotSent, match="worker_busy") as raised:
-        capacity.enter(second)
+        capacity.enter(second, still_there)
     assert (raised.value.status, raised.value.retry_after) == (503, 1)
     assert raised.value.retry_safe
     assert second.leave is None
     assert first.leave is not None
     first.leave()
-    capacity.enter(second)
+    capacity.enter(second, still_there)
     assert capacity.taken == 1
 
 
@@ -228,12 +252,12 @@ def test_who_waits_gets_the_next_place_or_gives_up(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("gateway.capacity.WAIT", 30)
     capacity = Capacity(1, waiting=1)
     first, second = record(), record()
-    capacity.enter(first)
+    capacity.enter(first, still_there)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(capacity.enter, second)
+        waiting = pool.submit(capacity.enter, second, still_there)
         assert wait_for(lambda: capacity.taken == 2)
         with pytest.raises(NotSent, match="worker_busy"):
-            capacity.enter(record())  # enough wait
+            capacity.enter(record(), still_there)  # enough wait
         assert first.leave is not None
         first.leave()
         waiting.result(20)
@@ -241,7 +265,7 @@ def test_who_waits_gets_the_next_place_or_gives_up(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("gateway.capacity.WAIT", 0.05)
     for _ in range(2):  # who gave up waits no more
         with pytest.raises(NotSent, match="worker_busy"):
-            capacity.enter(record())
+            capacity.enter(record(), still_there)
     assert capacity.taken == 1
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any
+
 import click
 from flask import Flask
 
@@ -26,7 +29,7 @@ def print_services(app: Flask) -> None:
 def _headline(name: str, runtime: Runtime) -> str:
     service = runtime.service
     timeouts = runtime.timeouts
-    policies = ", ".join(map(repr, service.policies)) or "none"
+    policies = ", ".join(map(_shown, service.policies)) or "none"
     conditions = "".join(f" when {n}: {v}" for n, v in service.required_headers.items())
     paths = "no paths" if service.url_prefix is None else service.url_prefix
     return (
@@ -34,6 +37,24 @@ def _headline(name: str, runtime: Runtime) -> str:
         f"  timeouts connect {timeouts.connect:g} s, read {timeouts.read:g} s,"
         f" total {timeouts.total:g} s; policies {policies}{_balancing(runtime)}"
     )
+
+
+def _shown(policy: object) -> str:
+    """A policy with the options that are not as usual."""
+    if not is_dataclass(policy):
+        return getattr(policy, "__name__", "") or repr(policy)
+    told = [
+        f"{one.name}={getattr(policy, one.name)!r}"
+        for one in fields(policy)
+        if one.repr and getattr(policy, one.name) != _usual(one)
+    ]
+    return f"{type(policy).__name__}({', '.join(told)})"
+
+
+def _usual(option: Field[Any]) -> object:
+    if option.default_factory is not MISSING:
+        return option.default_factory()
+    return option.default
 
 
 def _where(service: Service) -> str:

@@ -38,8 +38,11 @@ class Connection:
         self.reused = False
         self.wrote = False  # whether a byte of the present request was handed over
 
-    def send(self, data: bytes, idle: float, abandoned: Callable[[], bool]) -> None:
-        """Write all of `data`; TimeoutError when `idle` seconds pass without progress."""
+    def send(
+        self, data: bytes, idle: float, deadline: float, abandoned: Callable[[], bool]
+    ) -> None:
+        """Write all of `data`; TimeoutError when `idle` seconds pass without progress, or when it
+        is not done by `deadline`."""
         try:
             sent = self.sock.send(data)
         except TimeoutError:
@@ -49,30 +52,39 @@ class Connection:
         if sent == len(data):
             return
         view = memoryview(data)[sent:]
-        limit = time.monotonic() + idle
+        limit = min(time.monotonic() + idle, deadline)
         while view:
+            self._wait_until(limit)
             try:
                 view = view[self.sock.send(view) :]
-                self.wrote = True
-                limit = time.monotonic() + idle
             except TimeoutError:
                 self._still_worth_waiting(limit, abandoned)
+            else:
+                self.wrote = True
+                now = time.monotonic()
+                if view and now >= deadline:
+                    raise TimeoutError
+                limit = min(now + idle, deadline)
 
     def receive(self, limit: float, abandoned: Callable[[], bool]) -> bytes:
         """The next bytes, empty at the end of the stream; TimeoutError after `limit`."""
         if self._early:
             data, self._early = self._early, b""
             return data
+        while True:
+            self._wait_until(limit)
+            try:
+                return bytes(self.sock.recv(RECEIVE))
+            except TimeoutError:
+                self._still_worth_waiting(limit, abandoned)
+
+    def _wait_until(self, limit: float) -> None:
+        """Have the socket wait for a slice, or for what is left of it."""
         left = limit - time.monotonic()
         wait = SLICE if left >= SLICE else max(left, 0.001)
         if wait != self._wait:
             self._wait = wait
             self.sock.settimeout(wait)
-        while True:
-            try:
-                return bytes(self.sock.recv(RECEIVE))
-            except TimeoutError:
-                self._still_worth_waiting(limit, abandoned)
 
     def _still_worth_waiting(self, limit: float, abandoned: Callable[[], bool]) -> None:
         if abandoned():

@@ -56,7 +56,7 @@ class WireExchange:
         if chunked and first and body is not None and body.finished:
             data += _LAST_CHUNK  # a replay: its end was taken from the client before
         try:
-            connection.send(data, self._idle, self._request.abandoned)
+            connection.send(data, self._idle, deadline, self._request.abandoned)
         except TimeoutError:
             raise HeadTimeout("the upstream does not read") from None
         except OSError as error:
@@ -78,13 +78,16 @@ class WireExchange:
             self._streamed = self._streamed or bool(piece)
             data = (_chunk(piece) if piece else _LAST_CHUNK) if chunked else piece
             try:
-                connection.send(data, self._idle, self._request.abandoned)
+                connection.send(data, self._idle, deadline, self._request.abandoned)
             except TimeoutError:
                 raise HeadTimeout("the upstream does not read") from None
             except OSError:
                 # It may have answered before it closed: the head decides.
                 self.interrupted = True
                 return
+            # One that reads slowly never lets the time between two bytes pass.
+            if not body.finished and time.monotonic() >= deadline:
+                raise HeadTimeout("the upstream did not read the request in time")
 
     def _answered_early(self, connection: Connection, body: BodySource, limit: float) -> bool:
         """Wait until the client has sent more; True if the upstream answered, or left, before."""

@@ -56,7 +56,14 @@ def parse_target(text: str) -> Target:
     try:
         return Target(Origin.parse(url), _weight(options))
     except ValueError as error:
-        raise ValueError(f"{url.rpartition('@')[2]!r} {error}") from None
+        raise ValueError(f"{_harmless(url)!r} {error}") from None
+
+
+def _harmless(url: str) -> str:
+    """The part of an address that cannot be a secret: what stands before an `@`, behind a colon or
+    in a query may be one."""
+    known = re.match(r"(?:[a-z]{1,9}://)?[A-Za-z0-9._\-]*", url.rpartition("@")[2])
+    return known[0] if known else ""
 
 
 def _weight(options: Sequence[str]) -> int:

@@ -174,3 +174,10 @@ NEITHER = [
     answer(503, target=""),
     answer(200, target=""),
 ]
+
+
+def named(outcome: object) -> str:
+    """An outcome in a test's name, the same in every run."""
+    if isinstance(outcome, UpstreamResponse):
+        return f"status {outcome.status}"
+    return type(outcome).__name__

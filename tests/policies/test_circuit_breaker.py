@@ -17,13 +17,14 @@ from tests.policies.circuits import (
     NEITHER,
     Setup,
     kept_back,
+    named,
     opened,
     usual,
 )
 from tests.support.outline import answer, make_context
 
 
-@pytest.mark.parametrize("failure", FAILURES, ids=repr)
+@pytest.mark.parametrize("failure", FAILURES, ids=named)
 def test_failures_in_a_row_open_it(setup: Setup, failure: UpstreamResponse | UpstreamError) -> None:
     for _ in range(5):
         assert setup.send(failure) is failure
@@ -42,7 +43,7 @@ def test_an_answer_in_between_begins_the_row_anew(setup: Setup, status: int) -> 
     assert setup.value is None
 
 
-@pytest.mark.parametrize("result", NEITHER, ids=repr)
+@pytest.mark.parametrize("result", NEITHER, ids=named)
 def test_what_says_nothing_of_the_upstream(
     setup: Setup, result: UpstreamResponse | Exception
 ) -> None:

@@ -20,6 +20,7 @@ from tests.policies.circuits import (
     NEITHER,
     Setup,
     kept_back,
+    named,
     opened,
 )
 from tests.support.outline import answer
@@ -46,7 +47,7 @@ def test_nothing_passes_before_recovery_then_one_does() -> None:
     assert isinstance(setup.send(answer()), UpstreamResponse)
 
 
-@pytest.mark.parametrize("failure", FAILURES, ids=repr)
+@pytest.mark.parametrize("failure", FAILURES, ids=named)
 def test_a_probe_that_fails_leaves_it_open_for_longer(
     failure: UpstreamResponse | UpstreamError,
 ) -> None:
@@ -59,7 +60,7 @@ def test_a_probe_that_fails_leaves_it_open_for_longer(
     assert setup.is_open
 
 
-@pytest.mark.parametrize("result", NEITHER, ids=repr)
+@pytest.mark.parametrize("result", NEITHER, ids=named)
 def test_a_probe_that_told_nothing_makes_way_at_once(
     result: UpstreamResponse | Exception,
 ) -> None:

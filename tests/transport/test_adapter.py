@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import socket
+import threading
 import time
 
 import pytest
@@ -183,3 +186,33 @@ def test_an_instance_taken_away_while_a_body_is_awaited_keeps_no_connection(
     upstream.respond(OK)
     assert send(upstream.url, "POST", body=RequestBody(Late(b"abc"), 3)) == b"ok"
     assert upstream.wait_closed()
+
+
+@pytest.mark.parametrize("length", [16_000_000, None])
+def test_an_upstream_that_reads_slowly_has_until_the_deadline(
+    send: Sender, length: int | None
+) -> None:
+    over = threading.Event()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def read_slowly() -> None:
+            peer, _ = listener.accept()
+            with peer, contextlib.suppress(ConnectionError):
+                while peer.recv(16384) and not over.wait(0.05):
+                    pass
+
+        reader = threading.Thread(target=read_slowly)
+        reader.start()
+        body = RequestBody(io.BytesIO(bytes(16_000_000)), length)
+        began = time.monotonic()
+        try:
+            with pytest.raises(HeadTimeout):
+                send(f"http://127.0.0.1:{listener.getsockname()[1]}", "PUT", body=body, read=1.0)
+        finally:
+            over.set()
+            reader.join(10)
+        assert time.monotonic() - began < 10
+        assert not body.finished

@@ -308,7 +308,7 @@ def test_a_connection_goes_to_the_address_of_either_family() -> None:
         with ScriptedUpstream(address) as upstream:
             origin = Origin.parse(f"http://orders.invalid:{upstream.port}")
             with contextlib.closing(connect(origin, 5, "", address)) as connection:
-                connection.send(b"GET / HTTP/1.1\r\n\r\n", 5, lambda: False)
+                connection.send(b"GET / HTTP/1.1\r\n\r\n", 5, time.monotonic() + 5, lambda: False)
                 assert connection.receive(time.monotonic() + 5, lambda: False)
 
 

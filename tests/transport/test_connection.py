@@ -1,0 +1,79 @@
+"""A connection's limits of time are kept to the point, though every wait is cut into slices."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.transport import connection as module
+from gateway.transport.connection import Connection
+
+
+class Socket:
+    """One at whose other end nobody is, or somebody who reads `pace` bytes at a time."""
+
+    def __init__(self, pace: int = 0) -> None:
+        self.now = 100.0
+        self.sent = 0
+        self._pace = pace
+        self._timeout = 0.0
+
+    def settimeout(self, seconds: float) -> None:
+        self._timeout = seconds
+
+    def recv(self, _most: int) -> bytes:
+        self.now += self._timeout
+        raise TimeoutError
+
+    def send(self, data: bytes) -> int:
+        if not self._pace:
+            self.now += self._timeout
+            raise TimeoutError
+        self.now += self._timeout / 2
+        size = min(self._pace, len(data))
+        self.sent += size
+        return size
+
+
+def _open(monkeypatch: pytest.MonkeyPatch, sock: Socket) -> Connection:
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: sock.now))
+    return Connection(sock)
+
+
+def _never() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.7, 1.2])
+def test_silence_is_waited_for_until_the_limit(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    sock = Socket()
+    with pytest.raises(TimeoutError):
+        _open(monkeypatch, sock).receive(100 + seconds, _never)
+    assert sock.now == pytest.approx(100 + seconds, abs=0.01)
+
+
+@pytest.mark.parametrize("pace", [0, 10])
+def test_who_reads_slowly_or_nothing_has_until_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, pace: int
+) -> None:
+    sock = Socket(pace)
+    with pytest.raises(TimeoutError):
+        _open(monkeypatch, sock).send(b"x" * 1000, 60, 102.2, _never)
+    assert sock.now == pytest.approx(102.2, abs=0.01)
+    assert sock.sent < 1000
+
+
+def test_who_reads_nothing_for_long_has_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sock = Socket()
+    with pytest.raises(TimeoutError):
+        _open(monkeypatch, sock).send(b"x", 3, 190, _never)
+    assert sock.now == pytest.approx(103.5, abs=0.01)  # the first try is not counted
+
+
+def test_what_is_read_in_time_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    sock = Socket(300)
+    _open(monkeypatch, sock).send(b"x" * 1000, 3, 110, _never)
+    assert sock.sent == 1000
