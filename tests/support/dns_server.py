@@ -29,6 +29,8 @@ class DnsServer:
 
     def __init__(self, folder: Path, ttl: int = 1) -> None:
         self._hosts = folder / "hosts"
+        self._settings = folder / "settings"
+        self._settings.touch()  # none: what the machine has set up is not ours
         self._ttl = ttl
         self._process: subprocess.Popen[bytes] | None = None
         self._options: list[str] = []
@@ -42,10 +44,11 @@ class DnsServer:
         self._process = subprocess.Popen(
             [
                 BINARY,
-                *["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"],
+                *["--keep-in-foreground", "--no-resolv", "--no-hosts"],
                 *["--listen-address=127.0.0.1", "--bind-interfaces", f"--port={self.port}"],
                 *["--local=/test/", f"--local-ttl={self._ttl}", f"--user={getpass.getuser()}"],
-                *["--pid-file=", f"--addn-hosts={self._hosts}", *options],
+                *["--pid-file=", f"--conf-file={self._settings}"],
+                *[f"--addn-hosts={self._hosts}", *options],
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

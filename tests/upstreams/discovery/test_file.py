@@ -125,7 +125,7 @@ def test_a_file_that_goes_is_told_once(file: Glances) -> None:
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        (b"http://a\nb:80\n", "'b:80' must be http"),
+        (b"http://a\nb:80\n", "'b' must be http"),
         (b"http://me:secret@a\n", "'a' must be http"),
         (b"http://a\nhttp://a\n", "'a' is there twice"),
         (b"\xff\xfe", "can't decode"),
