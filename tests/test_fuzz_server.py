@@ -59,7 +59,7 @@ def _everything(port: int, data: bytes) -> bytes:
     """All that is answered to these bytes, after which nothing more comes from us."""
     answer = b""
     with socket.create_connection(("127.0.0.1", port), 5) as sock:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):  # it may have closed already
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)
             while piece := sock.recv(65536):
