@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import Counter
@@ -90,7 +91,8 @@ class Crowd:
                 connection = None
             now = time.monotonic()
             self.outcomes.append(Outcome(status, body, now - begun, now))
-            self.over.wait(self.pause)
+            # Not in step with the others, which real clients are not either.
+            self.over.wait(self.pause * random.uniform(0.5, 1.5))
         if connection is not None:
             connection.close()
 
