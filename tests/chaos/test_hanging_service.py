@@ -12,8 +12,9 @@ from tests.chaos.elsewhere import crowd_elsewhere
 
 CLIENTS = 500
 TOTAL = 3.0  # what tests.chaos.app allows the hanging service
-#: What a loaded machine of two cores makes of any p99, whoever hangs.
-NOISE = 0.025
+#: What other tests on the same two cores make of a p99 of some milliseconds, whoever hangs. One who
+#: feels the hanging service waits for its second, at least.
+NOISE = 0.25
 ROUNDS = 5
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.support.gunicorn import free_port, wait_for
+from tests.support.gunicorn import free_port, suspend, wait_for
 
 BINARY = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(BINARY is None, reason="there is no redis-server here")
@@ -54,7 +54,7 @@ class RedisServer:
     def hang(self) -> None:
         """Keep its port and its connections, and answer nothing."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        suspend(self._process)
 
     def go_on(self) -> None:
         """End the hanging."""

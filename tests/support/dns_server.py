@@ -17,7 +17,7 @@ import dns.query
 import dns.rcode
 import pytest
 
-from tests.support.gunicorn import free_port, wait_for
+from tests.support.gunicorn import free_port, suspend, wait_for
 
 BINARY = shutil.which("dnsmasq", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 needs_dnsmasq = pytest.mark.skipif(BINARY is None, reason="there is no dnsmasq here")
@@ -79,7 +79,7 @@ class DnsServer:
     def hang(self) -> None:
         """Keep the port and answer nothing."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        suspend(self._process)
 
     def go_on(self) -> None:
         """End the hanging."""

@@ -126,6 +126,17 @@ def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> bool:
     return True
 
 
+def suspend(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process without ending it; on a busy machine it may go on for a moment."""
+    process.send_signal(signal.SIGSTOP)
+
+    def stopped() -> bool:
+        threads = Path(f"/proc/{process.pid}/task").glob("*/stat")
+        return all(one.read_text().rpartition(")")[2].split()[0] == "T" for one in threads)
+
+    assert wait_for(stopped)
+
+
 def _run(app: str, folder: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
     # Files and not pipes: a pipe that nobody empties would stop the gateway once it is full.
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
