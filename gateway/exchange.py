@@ -17,6 +17,8 @@ Headers = list[tuple[str, str]]
 
 #: Methods that may be repeated: twice has the effect of once (RFC 9110 section 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+#: Statuses by which a backend, or what stands before it, says that it cannot serve.
+UNAVAILABLE = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from gateway.errors import NoTarget, NotSent, UpstreamError
-from gateway.exchange import Handler, UpstreamRequest, UpstreamResponse
+from gateway.exchange import UNAVAILABLE, Handler, UpstreamRequest, UpstreamResponse
 from gateway.policies.circuit import Circuit, Rules, Ticket
 from gateway.policy import PolicyContext
 from gateway.response_bodies import is_whole, watch
@@ -49,7 +49,7 @@ class CircuitBreaker:
     recovery: float = 30.0
     longest: float = 300.0
     scope: Literal["service", "target"] = "service"
-    statuses: Collection[int] = frozenset({502, 503, 504})
+    statuses: Collection[int] = UNAVAILABLE
     counts: Callable[[Outcome], bool] | None = None
     draw: Callable[[], float] = field(default=random.random, repr=False)
 

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import ClassVar
 
 from gateway.errors import ClientGone, NoTarget, NotSent, UpstreamError
-from gateway.exchange import IDEMPOTENT, Handler, UpstreamRequest, UpstreamResponse
+from gateway.exchange import IDEMPOTENT, UNAVAILABLE, Handler, UpstreamRequest, UpstreamResponse
 from gateway.policies.retry_budget import RetryBudget
 from gateway.policy import PolicyContext
 from gateway.replay import ReplayableBody
@@ -52,7 +52,7 @@ class Retry:
     attempts: int = 2
     methods: Collection[str] = IDEMPOTENT
     idempotency_key: bool = False
-    statuses: Collection[int] = frozenset({502, 503, 504})
+    statuses: Collection[int] = UNAVAILABLE
     backoff: tuple[float, float] = (0.025, 0.25)
     try_seconds: float | None = None
     replay_bytes: int = 65536

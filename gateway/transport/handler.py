@@ -20,16 +20,13 @@ from gateway.errors import (
     UpstreamError,
     deadline_exceeded,
 )
-from gateway.exchange import Attempt, ResponseBody, UpstreamRequest, UpstreamResponse
+from gateway.exchange import UNAVAILABLE, Attempt, ResponseBody, UpstreamRequest, UpstreamResponse
 from gateway.transport.adapter import PooledAdapter
 from gateway.transport.messages import WireRequest
 from gateway.transport.response import FieldPairs, PooledBody
 from gateway.upstreams import Connections, Target, UpstreamPool
 from gateway.upstreams.load_balancing.choice import Answered, Outgoing
 from gateway.urls import join
-
-#: Statuses by which a backend, or what stands before it, says that it cannot serve.
-UNAVAILABLE = frozenset({502, 503, 504})
 
 
 class SessionTransport:
@@ -184,4 +181,4 @@ def connections_of(session: requests.Session) -> Connections:
     return Connections(expect, retire)
 
 
-__all__ = ["UNAVAILABLE", "ResponseBody", "SessionTransport", "connections_of"]
+__all__ = ["ResponseBody", "SessionTransport", "connections_of"]

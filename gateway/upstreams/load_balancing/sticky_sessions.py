@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
-from gateway.exchange import Headers, UpstreamRequest, UpstreamResponse
+from gateway.exchange import UNAVAILABLE, Headers, UpstreamRequest, UpstreamResponse
 from gateway.upstreams.load_balancing.choice import (
     Answered,
     BalancedService,
@@ -25,8 +25,6 @@ from gateway.upstreams.load_balancing.weights import Remembered
 from gateway.upstreams.node import Node
 
 _SHORTEST_SECRET = 32
-#: Answers by which an instance says that it cannot serve: nobody is to stay there.
-_UNAVAILABLE = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ class _Pins:
         value = self._value(node.target.name)
         if (
             value == cookie_value(request.headers, self._cookie)
-            or response.status in _UNAVAILABLE
+            or response.status in UNAVAILABLE
             or _for_everybody(response.headers)
         ):
             return
