@@ -10,9 +10,8 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 
 from gateway import forwarded
-from gateway.authentication import Authenticator
 from gateway.authentication.keys import KeySet, load_keys
-from gateway.authentication.tokens import TokenVerifier
+from gateway.authentication.schemes import SchemeContext, beside_keys, make_authenticator
 from gateway.capacity import Capacity
 from gateway.configuration import read_services, read_settings, setting_faults
 from gateway.edge.door import Door, make_check
@@ -26,9 +25,14 @@ from gateway.ops import make_ops
 from gateway.policy import PolicyContext
 from gateway.pulse import Pulse
 from gateway.rate_limiting import limiter, stores
-from gateway.rate_limiting.extension import compile_plans
+from gateway.rate_limiting.endpoints import compile_limits
 from gateway.rate_limiting.windows import MemoryWindows, Windows
-from gateway.registration import add_services, make_runtime
+from gateway.registration import (
+    add_services,
+    kept_from_backends,
+    make_runtime,
+    narrowed_authenticators,
+)
 from gateway.routes import Route, compile_routes
 from gateway.service import Runtime, Service
 from gateway.state import EmbeddedStore, MemoryState, SharedState
@@ -80,7 +84,9 @@ def create_app(
     if services is None:
         services, wrong_services = read_services()
         faults += wrong_services
-    keys, wrong_keys = load_keys(settings.JWT_SECRET, settings.JWT_KEYS)
+    own = services and all(service.authentication is not None for service in services)
+    needed = not (own or beside_keys(settings))
+    keys, wrong_keys = load_keys(settings.JWT_SECRET, settings.JWT_KEYS, needed=needed)
     faults += wrong_keys
     faults += setting_faults(settings)
     # With faults nothing will run, but the services are looked at too, to name theirs as well.
@@ -91,6 +97,9 @@ def create_app(
     loads = state if faults or not settings.REDIS_URL else open_state(settings, store, LOADS)
     gateway = Gateway(settings, keys, windows, store, state, loads, Pulse(state), via, capacity)
     contexts = {service.name: _context(service.name, services, gateway) for service in services}
+    authenticator = make_authenticator(SchemeContext(settings, keys, state, gateway.pulse))
+    narrowed, wrong_schemes = narrowed_authenticators(services, authenticator)
+    faults += wrong_schemes
 
     app = _Application("gateway", static_folder=None)
     app.url_map.strict_slashes = False  # `/x/` must not slip past a view on `/x`
@@ -98,7 +107,7 @@ def create_app(
     app.extensions["gateway"] = gateway
     register_error_handlers(app)
     app.check = make_check(gateway.routes)  # room 1
-    app.before_request(make_authenticate(_authenticator(settings, keys)))  # room 2: who,
+    app.before_request(make_authenticate(authenticator, narrowed))  # room 2: who,
     limiter.init_app(app, windows, headers=settings.RATE_LIMIT_HEADERS)  # how much,
     app.before_request(check_access)  # and may they
     app.register_blueprint(make_ops(gateway))
@@ -107,14 +116,16 @@ def create_app(
     routes, unguarded = compile_routes(app)
     gateway.routes.update(routes)
     faults += unguarded
-    faults += compile_plans(
+    faults += compile_limits(
         app, routes, default=settings.RATE_LIMIT_DEFAULT, user=settings.RATE_LIMIT_USER
     )
     if faults:
         raise ConfigurationError(faults)
     for service in services:
         context = contexts[service.name]
-        gateway.runtimes[service.name] = make_runtime(service, settings, via, context)
+        gateway.runtimes[service.name] = make_runtime(
+            service, settings, via, context, kept_from_backends(authenticator, narrowed)
+        )
     share_loads(gateway.runtimes, state, gateway.loads, gateway.pulse)
     if settings.EUREKA_APP:
         register_gateway(settings, gateway.pulse)
@@ -137,14 +148,3 @@ def _context(name: str, services: Sequence[Service], gateway: Gateway) -> Policy
         pulse=gateway.pulse,
         handler_of=handler_of,
     )
-
-
-def _authenticator(settings: Settings, keys: KeySet) -> Authenticator:
-    verifier = TokenVerifier(
-        keys,
-        issuer=settings.JWT_ISSUER,
-        audience=settings.JWT_AUDIENCE,
-        leeway=settings.JWT_LEEWAY,
-        cache_size=settings.JWT_CACHE_SIZE,
-    )
-    return Authenticator(verifier, settings.TOKEN_HEADER, settings.TOKEN_COOKIE)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from gateway.authentication.schemes import scheme_faults
 from gateway.errors import ConfigurationError
 from gateway.rate_limiting import stores
 from gateway.upstreams.discovery.eureka_instance import instance_faults
@@ -67,7 +68,7 @@ def setting_faults(settings: Settings) -> list[str]:
         )
     if settings.UPSTREAM_CA_FILE and not Path(settings.UPSTREAM_CA_FILE).is_file():
         faults.append("UPSTREAM_CA_FILE is no file")
-    return faults + instance_faults(settings)
+    return faults + instance_faults(settings) + scheme_faults(settings)
 
 
 def _with_defaults_for(faults: Iterable[str]) -> Settings:

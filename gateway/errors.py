@@ -4,6 +4,7 @@
     Refusal (HTTPException)       rooms 1 to 3: the gateway will not forward this request
       Unauthenticated             401, says how to authenticate (RFC 6750)
       Forbidden                   403, names the scope that is missing
+      AuthorityUnavailable        503, who could tell does not answer
     ClientBodyError (Refusal)     the request's body broke: cut short, malformed, too slow, too big
     ClientGone                    nobody is left to answer; seen in the log only, as 499
     UpstreamError                 rooms 4 and 5: no usable answer from the backend
@@ -67,18 +68,28 @@ class Refusal(HTTPException):
 
 
 class Unauthenticated(Refusal):
-    """No usable credential. `error` is RFC 6750's code; None when nothing was presented."""
+    """No usable credential. `error` is RFC 6750's code; None when nothing was presented.
+
+    challenges: what `WWW-Authenticate` says; empty for that of bearer tokens, with the error.
+    """
 
     code = 401
     slug = "missing_token"
 
     def __init__(
-        self, detail: str, *, slug: str = "missing_token", error: str | None = None
+        self,
+        detail: str,
+        *,
+        slug: str = "missing_token",
+        error: str | None = None,
+        challenges: Sequence[str] = (),
     ) -> None:
-        challenge = 'Bearer realm="gateway"'
-        if error is not None:
-            challenge += f', error="{error}", error_description="{detail}"'
-        super().__init__(detail, slug=slug, headers=[("WWW-Authenticate", challenge)])
+        if not challenges:
+            challenge = 'Bearer realm="gateway"'
+            if error is not None:
+                challenge += f', error="{error}", error_description="{detail}"'
+            challenges = (challenge,)
+        super().__init__(detail, slug=slug, headers=[("WWW-Authenticate", c) for c in challenges])
 
 
 class Forbidden(Refusal):
@@ -90,6 +101,27 @@ class Forbidden(Refusal):
     def __init__(self, detail: str, scope: str) -> None:
         challenge = f'Bearer realm="gateway", error="insufficient_scope", scope="{scope}"'
         super().__init__(detail, headers=[("WWW-Authenticate", challenge)])
+
+
+class AuthorityUnavailable(Refusal):
+    """Nobody can say who this is or what it may: the authority asked does not answer. 503."""
+
+    code = 503
+    slug = "authority_unavailable"
+
+    def __init__(self, detail: str = "The identity cannot be checked at the moment.") -> None:
+        super().__init__(detail, headers=[("Retry-After", "1")])
+
+
+def two_credentials() -> Refusal:
+    """The refusal of a request that says twice who it comes from (RFC 6750 section 3.1)."""
+    return Refusal(
+        "The request has more than one credential.",
+        slug="two_credentials",
+        headers=[
+            ("WWW-Authenticate", 'Bearer realm="gateway", error="invalid_request"'),
+        ],
+    )
 
 
 class ClientBodyError(Refusal):

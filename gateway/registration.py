@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from flask import Flask
 
 from gateway import forwarded, headers
+from gateway.authentication import Authenticator, Scheme
+from gateway.authentication.schemes import NAMES
 from gateway.exchange import Timeouts
 from gateway.option_kinds import kind_faults
 from gateway.policy import PolicyContext, chain, policy_faults
@@ -125,8 +127,58 @@ def _pool(service: Service, connections: Connections, context: PolicyContext) ->
     return pool
 
 
-def make_runtime(service: Service, settings: Settings, via: str, context: PolicyContext) -> Runtime:
-    """Settle what a service left to the settings, and build its chain."""
+def narrowed_authenticators(
+    services: Sequence[Service], usual: Authenticator
+) -> tuple[dict[str, Authenticator], list[str]]:
+    """The authenticators of the services that say which schemes they accept, and what is wrong
+    with what they say."""
+    found: dict[str, Authenticator] = {}
+    faults: list[str] = []
+    for service in services:
+        accepted = service.authentication
+        if accepted is None:
+            continue
+        wrong = _scheme_faults(accepted, usual)
+        faults += [f"service {service.name!r}: {one} ({service.declared_at})" for one in wrong]
+        if not wrong:
+            found[service.name] = usual.narrowed(accepted)
+    return found, faults
+
+
+def _scheme_faults(accepted: Sequence[object], usual: Authenticator) -> list[str]:
+    if not accepted:
+        return ["authentication names no scheme; leave it out to accept all of them"]
+    faults = []
+    for one in accepted:
+        if isinstance(one, str):
+            if one not in NAMES:
+                known = ", ".join(sorted(NAMES))
+                faults.append(f"authentication {one!r} is not a scheme; there are {known}")
+            elif one not in usual.names:
+                faults.append(f"authentication {one!r} is not set up (docs/authentication.md)")
+        elif isinstance(one, type) or not isinstance(one, Scheme):
+            faults.append(f"authentication {one!r} is neither a name nor a scheme")
+    return faults
+
+
+def kept_from_backends(
+    usual: Authenticator, narrowed: Mapping[str, Authenticator]
+) -> frozenset[str]:
+    """Fields that no client's request carries to a backend: credentials, and what schemes write.
+    Also those of schemes that a service does not accept: another one does."""
+    schemes = [scheme for one in (usual, *narrowed.values()) for scheme in one.schemes]
+    return frozenset().union(*(scheme.hides | scheme.writes for scheme in schemes))
+
+
+def make_runtime(
+    service: Service,
+    settings: Settings,
+    via: str,
+    context: PolicyContext,
+    kept: frozenset[str] = frozenset(),
+) -> Runtime:
+    """Settle what a service left to the settings, and build its chain. kept: fields that clients
+    cannot send to backends, beside the usual ones."""
     session = service.session or make_session(
         service.pool_size or settings.pool_size,
         settings.POOL_IDLE_SECONDS,
@@ -140,7 +192,7 @@ def make_runtime(service: Service, settings: Settings, via: str, context: Policy
     max_body = service.max_body
     if max_body == DEFAULT_LIMIT:
         max_body = settings.MAX_BODY_BYTES
-    dropped = headers.NEVER_FORWARDED | forwarded.ALWAYS
+    dropped = headers.NEVER_FORWARDED | forwarded.ALWAYS | kept
     if settings.FORWARDED_HEADER:
         dropped |= {"forwarded"}
     if service.hide_credentials:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from flask import Blueprint, Response, current_app, request
 
+from gateway.authentication.scheme import Scheme
 from gateway.authorization import ALL_METHODS
 from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest
 from gateway.forwarding import finalize, prepare
@@ -51,6 +52,8 @@ class Service(Blueprint):
     max_body: largest request body in bytes; None for any size; default: MAX_BODY_BYTES.
     pool_size: most connections of a worker to an instance; None takes the setting.
     hide_credentials: do not pass `Authorization` and the token header on.
+    authentication: the schemes accepted, by name such as "jwt" or "api_key", and schemes of its
+        own such as ForwardAuth(...). None: all that the settings set up.
     policies: what happens between outline and transport, outermost first.
     session: a `requests.Session` to forward through; default: the gateway's own, made at start.
 
@@ -78,6 +81,7 @@ class Service(Blueprint):
         max_body: int | None = DEFAULT_LIMIT,
         pool_size: int | None = None,
         hide_credentials: bool = False,
+        authentication: Sequence[str | Scheme] | None = None,
         policies: Sequence[Policy] = (),
         session: requests.Session | None = None,
         **options: Any,
@@ -99,6 +103,7 @@ class Service(Blueprint):
         self.max_body = max_body
         self.pool_size = pool_size
         self.hide_credentials = hide_credentials
+        self.authentication = None if authentication is None else tuple(authentication)
         self.policies = tuple(policies)
         self.session = session
         frame = sys._getframe(1)  # faults at start name the place to mend

@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from gateway import errors, public
 from gateway.errors import (
+    AuthorityUnavailable,
     ClientBodyError,
     ClientGone,
     ConfigurationError,
@@ -42,6 +43,7 @@ REFUSALS = [
     Unauthenticated("This needs a token."),
     Unauthenticated("Expired.", slug="token_expired", error="invalid_token"),
     Forbidden("Not this.", "order:read"),
+    AuthorityUnavailable(),
     ClientBodyError("Broken.", status=413, slug="body_too_large"),
 ]
 OTHERS = [

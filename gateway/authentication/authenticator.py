@@ -1,64 +1,86 @@
-"""Finding the credential of a request, wherever the settings allow one to stand."""
+"""The schemes of a gateway or of one service, put together: at most one credential counts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from werkzeug.sansio.http import parse_cookie
-
+from gateway.authentication.bearer import Bearer
 from gateway.authentication.identity import Identity
-from gateway.authentication.tokens import TokenVerifier, invalid
-from gateway.errors import Refusal, Unauthenticated
-
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+from gateway.authentication.scheme import Scheme
+from gateway.errors import Unauthenticated, two_credentials
 
 
 class Authenticator:
-    """Tells who sent a request, from `Authorization: Bearer`, a bare-token header, or a cookie.
+    """Tells who sent a request: the scheme that finds a credential judges it, nobody else.
 
-    header, cookie: their names; empty for none. They are looked at in this order, and the first
-    that is there decides.
+    Two credentials in one message are refused with 400. A client certificate counts where the
+    message has none, and a scheme that judges the request as a whole where there is neither.
     """
 
-    def __init__(self, verifier: TokenVerifier, header: str = "", cookie: str = "") -> None:
-        self._verifier = verifier
-        self._header = "HTTP_" + header.upper().replace("-", "_") if header else ""
-        self._cookie = cookie
+    def __init__(self, schemes: Sequence[Scheme]) -> None:
+        self.schemes = tuple(schemes)
+        self._told = tuple(s for s in schemes if s.carried == "message")
+        self._ambient = tuple(s for s in schemes if s.carried == "connection")
+        self._asking = tuple(s for s in schemes if s.carried == "request")
+        self._challenges = tuple(dict.fromkeys(s.challenge for s in schemes if s.challenge))
+        self._needs = " or ".join(dict.fromkeys(s.needs for s in schemes))
+        bearer = any(isinstance(scheme, Bearer) for scheme in schemes)
+        self._slug = "missing_token" if bearer else "missing_credential"
 
-    def authenticate(self, environ: dict[str, Any]) -> Identity:
-        """The request's identity. Raises Unauthenticated if it has none, or Refusal (403) for a
-        cookie that another site's page sent along."""
-        authorization = environ.get("HTTP_AUTHORIZATION")
-        if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            if scheme.lower() == "bearer":
-                return self._verified(token.strip())
-        if self._header and (token := environ.get(self._header)):
-            return self._verified(token.strip())
-        if self._cookie and (token := self._from_cookie(environ)):
-            return self._verified(token)
-        raise Unauthenticated("This needs a token.")
+    @property
+    def names(self) -> frozenset[str]:
+        """What its schemes are called, and the authorities of its tokens."""
+        found = {scheme.name for scheme in self.schemes}
+        for scheme in self.schemes:
+            if isinstance(scheme, Bearer):
+                found |= {authority.name for authority in scheme.authorities}
+        return frozenset(found)
 
-    def _verified(self, token: str) -> Identity:
-        if not token or " " in token or "," in token:
-            raise invalid("The credential is malformed.")
-        return self._verifier.verify(token)
+    def narrowed(self, accepted: Iterable[str | Scheme]) -> Authenticator:
+        """Those of its schemes that are named, and the further ones."""
+        accepted = tuple(accepted)
+        names = frozenset(one for one in accepted if isinstance(one, str))
+        kept: list[Scheme] = []
+        for scheme in self.schemes:
+            if isinstance(scheme, Bearer):
+                if (bearer := scheme.only(names)) is not None:
+                    kept.append(bearer)
+            elif scheme.name in names:
+                kept.append(scheme)
+        return Authenticator([*kept, *(one for one in accepted if not isinstance(one, str))])
 
-    def _from_cookie(self, environ: dict[str, Any]) -> str | None:
-        cookies = environ.get("HTTP_COOKIE")
-        if not cookies or self._cookie not in cookies:
-            return None
-        # Werkzeug's other parse_cookie fails on what is not UTF-8. A token is ASCII anyway.
-        token = parse_cookie(cookies).get(self._cookie)
-        # Browsers send cookies with requests that other sites' pages make; they say so.
-        if (
-            token
-            and environ["REQUEST_METHOD"] not in _SAFE_METHODS
-            and environ.get("HTTP_SEC_FETCH_SITE") == "cross-site"
-        ):
-            raise Refusal(
-                "A cookie does not authenticate a request from another site.",
-                status=403,
-                slug="cross_site",
+    def authenticate(self, environ: dict[str, Any], *, needed: bool = True) -> Identity:
+        """The request's identity. needed: False where an anonymous request would do; then only a
+        credential is judged, not the request as a whole.
+
+        Raises Unauthenticated if it has none or a bad one, another Refusal where that is told, and
+        AuthorityUnavailable when nobody can say.
+        """
+        found: tuple[Scheme, str] | None = None
+        for scheme in self._told:
+            credential = scheme.find(environ)
+            if credential is not None:
+                if found is not None:
+                    raise two_credentials()
+                found = scheme, credential
+        if found is None:
+            found = self._first(self._ambient, environ)
+        if found is None and needed:
+            found = self._first(self._asking, environ)
+        if found is None:
+            raise Unauthenticated(
+                f"This needs {self._needs or 'a credential'}.",
+                slug=self._slug,
+                challenges=self._challenges,
             )
-        return token or None
+        return found[0].verify(found[1], environ)
+
+    def _first(
+        self, schemes: Sequence[Scheme], environ: dict[str, Any]
+    ) -> tuple[Scheme, str] | None:
+        for scheme in schemes:
+            credential = scheme.find(environ)
+            if credential is not None:
+                return scheme, credential
+        return None

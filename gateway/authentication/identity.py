@@ -17,7 +17,14 @@ _SAFE = "!#$&'()*+-./:;<=>?@[]^_`{|}~\" "
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An authenticated caller. `claims` is what the credential says, unchanged.
+    """An authenticated caller, whichever scheme proved it.
+
+    subject: its name, unique among those of its kind. kind: `user`, `client` for a program that
+    acts for itself, `key` or `certificate`; limits are counted for kind and subject.
+    permissions: what `require("order:read")` compares, scopes included. scopes: those of an OAuth
+    2 token or a key. plan: the name of its plan; empty for the default one. claims: what the
+    credential says, unchanged. scheme: what proved it. overrides: limits of its own, instead of
+    its plan's. told: fields for backends beside the usual ones, or instead of those.
 
     `headers` are the fields that tell a backend; they are made once and cached with the identity.
     """
@@ -26,23 +33,33 @@ class Identity:
     kind: str = "user"
     roles: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    plan: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict)
+    scheme: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    told: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        made = (
-            ("X-User-ID", _encoded(self.subject)),
-            ("X-User-Roles", _listed(self.roles)),
-            ("X-User-Permissions", _listed(self.permissions)),
+        made: tuple[tuple[str, str], ...] = (
+            ("X-User-ID", encoded(self.subject)),
+            ("X-User-Roles", listed(self.roles)),
+            ("X-User-Permissions", listed(self.permissions)),
         )
+        if self.told:
+            own = {name.lower() for name, _ in self.told}
+            made = (*(pair for pair in made if pair[0].lower() not in own), *self.told)
         object.__setattr__(self, "headers", made)
 
 
-def _listed(values: tuple[str, ...]) -> str:
-    return ",".join(map(_encoded, values))
+def listed(values: tuple[str, ...]) -> str:
+    """Words as one field value, parted by commas."""
+    return ",".join(map(encoded, values))
 
 
-def _encoded(value: str) -> str:
+def encoded(value: str) -> str:
+    """Any text as a field value that cannot be mistaken for another one."""
     text = quote(value, safe=_SAFE)
     rest = text.lstrip(" ")
     inner = rest.rstrip(" ")

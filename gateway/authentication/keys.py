@@ -61,9 +61,16 @@ class KeySet:
 
 
 def load_keys(
-    secret: str, entries: str, environ: Mapping[str, str] | None = None
+    secret: str,
+    entries: str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    needed: bool = True,
 ) -> tuple[KeySet, list[str]]:
-    """Read JWT_SECRET and JWT_KEYS. Returns the keys and every fault found, naming no secret."""
+    """Read JWT_SECRET and JWT_KEYS. Returns the keys and every fault found, naming no secret.
+
+    needed: False if there may be none, since there are other ways to authenticate.
+    """
     environ = os.environ if environ is None else environ
     keys: list[Key] = []
     faults: list[str] = []
@@ -78,7 +85,7 @@ def load_keys(
         except (ValueError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             faults.append(f"JWT_KEYS entry {number} {reason}")
-    if not keys and not faults:
+    if needed and not keys and not faults:
         faults.append("JWT_SECRET or JWT_KEYS must be set: there is no default key")
     kids = [key.kid for key in keys if key.kid]
     faults += [f"JWT_KEYS has the kid {k!r} twice" for k in sorted(set(kids)) if kids.count(k) > 1]

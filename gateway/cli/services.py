@@ -73,8 +73,9 @@ def _balancing(runtime: Runtime) -> str:
 
 
 def _print_rule(app: Flask, path: str, route: Route) -> None:
-    plan = app.extensions["gateway_limits"].get(route.endpoint)
-    limits = ", ".join(f"{r.scope} {r.limit}/{r.seconds}s" for r in plan.rules) if plan else "none"
+    found = app.extensions["gateway_limits"].get(route.endpoint)
+    rules = found.rules if found else ()
+    limits = ", ".join(f"{r.scope} {r.limit}/{r.seconds}s" for r in rules) or "none"
     for needed, methods in _by_requirement(route).items():
         click.echo(f"  {','.join(methods):<40} {path.replace('path:_rest', '...')}")
         click.echo(f"  {'':<40}   requires {needed}; limits {limits}")

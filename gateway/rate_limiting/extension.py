@@ -6,29 +6,42 @@ here all limits of a request are counted, or none. Endpoint, service, user and d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import flask_limiter
-from flask import Blueprint, Flask, request
-from flask.sansio.blueprints import Blueprint as AnyBlueprint
-from flask_limiter import Limit, RouteLimit
+from flask import Blueprint, Flask, Response, request
+from flask_limiter import RouteLimit
 from limits.strategies import MovingWindowRateLimiter
 
-from gateway.errors import Refusal
-from gateway.rate_limiting.fields import limit_fields, policy, retry_after
-from gateway.rate_limiting.keys import client_key, key_of
-from gateway.rate_limiting.plan import EXEMPT, MARK, Rule, distinct, rules_of
+from gateway.rate_limiting.deciding import EndpointLimits, decide
+from gateway.rate_limiting.keys import client_key
+from gateway.rate_limiting.rules import EXEMPT, MARK
 from gateway.rate_limiting.storage import WindowStorage
-from gateway.rate_limiting.windows import Hit, Windows
+from gateway.rate_limiting.windows import OnFailure, Windows
 from gateway.routes import UNMATCHED, Route
 
 T = TypeVar("T", bound=Callable[..., Any] | Blueprint)
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a declared limit has beside Flask-Limiter's own options; see Limiter.limit."""
+
+    burst: int | None = None
+    nodelay: bool = True
+    deduct_when: Callable[[Response], bool] | None = None
+    dry_run: bool = False
+    on_failure: OnFailure = "local"
+
+
 class DeclaredLimit(RouteLimit):
     """A limit that notes itself on a view or a service; it wraps nothing."""
+
+    def __init__(self, *, options: Options = Options(), **declared: Any) -> None:
+        super().__init__(**declared)
+        self.options = options
 
     def __call__(self, obj: T) -> T:  # type: ignore[override]  # a service is returned, too
         """Declare the limit on `obj` and return `obj`."""
@@ -39,14 +52,6 @@ class DeclaredLimit(RouteLimit):
     def __enter__(self) -> None:
         """Not offered: the limits of a request are decided at once, before its view."""
         raise TypeError("a limit is declared on a view or a service, not entered")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The rules of one endpoint, and what is said of them on every response."""
-
-    rules: tuple[Rule, ...]
-    policy: str
 
 
 class Limiter(flask_limiter.Limiter):
@@ -75,14 +80,27 @@ class Limiter(flask_limiter.Limiter):
         cost: int | Callable[[], int] = 1,
         scope: str | None = None,
         shared: bool = False,
+        burst: int | None = None,
+        nodelay: bool = True,
+        deduct_when: Callable[[Response], bool] | None = None,
+        dry_run: bool = False,
+        on_failure: OnFailure = "local",
     ) -> DeclaredLimit:
         """Limit a service or a view to `limit_value`, such as `"10/second;1000/hour"`.
 
         key_func: whose limit it is; default the user, else the address. per_method: each method
         counts apart. methods: only these. cost: what a request counts. scope: part of the view
         or service; with `shared`, one limit for everything with that scope.
+
+        burst: None, a moving window. A number: a token bucket, in which requests are spaced by
+        `limit_value`, and so many more may come at once; 0 permits none ahead of its time.
+        nodelay: whether those go on at once, or each when its time has come. deduct_when: count
+        after the response, and only if this says so of it. dry_run: count and log, refuse
+        nothing. on_failure: when the shared store cannot be asked, "local" counts in this machine
+        or worker, "open" lets pass, "closed" answers 503.
         """
         return DeclaredLimit(
+            options=Options(burst, nodelay, deduct_when, dry_run, on_failure),
             limit_provider=limit_value,
             limiter=self,
             key_function=key_func or self._key_func,
@@ -118,109 +136,22 @@ class Limiter(flask_limiter.Limiter):
         self._strategy = "moving-window"
         self.initialized = True
         app.extensions.setdefault("limiter", set()).add(self)
-        plans: dict[str, Plan] = {}
-        app.extensions["gateway_limits"] = plans
-        app.before_request(self._hook(plans, windows, headers))
+        endpoints: dict[str, EndpointLimits] = {}
+        app.extensions["gateway_limits"] = endpoints
+        app.before_request(self._hook(endpoints, windows, headers))
 
-    def _hook(self, plans: Mapping[str, Plan], windows: Windows, tell: bool) -> Callable[[], None]:
+    def _hook(
+        self, endpoints: Mapping[str, EndpointLimits], windows: Windows, tell: bool
+    ) -> Callable[[], None]:
         def check_limits() -> None:
             environ = request.environ
             route: Route = environ.get("gateway.route", UNMATCHED)
-            plan = plans.get(route.endpoint)
-            if plan is not None and not any(lifted() for lifted in self._request_filters):
-                decide(plan, windows, environ, tell)
+            limits = endpoints.get(route.endpoint)
+            if limits is not None and not any(lifted() for lifted in self._request_filters):
+                decide(limits, windows, environ, tell)
 
         return check_limits
 
 
-def decide(plan: Plan, windows: Windows, environ: dict[str, Any], tell: bool) -> None:
-    """Count a request against its plan. Raises Refusal (429) if a limit has no room."""
-    key = key_of(environ)
-    rules: Sequence[Rule] = plan.rules
-    found = [rule.hit(environ, key) for rule in rules]
-    hits: list[Hit] = [hit for hit in found if hit is not None]
-    if not hits:
-        return
-    policies = plan.policy
-    if len(hits) < len(found):
-        rules = [rule for rule, hit in zip(rules, found, strict=True) if hit is not None]
-        policies = policy(rules)
-    allowed, states = windows.acquire(hits)
-    if tell:
-        environ["gateway.added"] += limit_fields(rules, states, policies)
-    if not allowed:
-        full = next(r for r, s in zip(rules, states, strict=True) if s.retry)
-        raise Refusal(
-            full.message or f"The limit of {full.limit} requests in {full.seconds} s is used up.",
-            status=429,
-            slug="rate_limited",
-            headers=[("Retry-After", retry_after(states))],
-        )
-
-
-def compile_plans(app: Flask, routes: Mapping[str, Route], *, default: str, user: str) -> list[str]:
-    """Settle the plan of every endpoint; returns the faults."""
-    plans: dict[str, Plan] = app.extensions["gateway_limits"]
-    faults: list[str] = []
-    everybody = _everybody(default, user, faults)
-    known: dict[str, list[Rule]] = {}
-    for endpoint, route in [*routes.items(), ("", UNMATCHED)]:
-        view = app.view_functions.get(endpoint)
-        owners = _blueprints(app, endpoint)
-        exempt = any(getattr(obj, EXEMPT, False) for obj in (view, *owners.values()))
-        if route.internal or exempt:
-            continue
-        rules = everybody + _read(getattr(view, MARK, []), endpoint, faults, f"view {endpoint!r}")
-        for name, owner in owners.items():
-            if name not in known:
-                known[name] = _read(getattr(owner, MARK, []), name, faults, f"service {name!r}")
-            rules += known[name]
-        try:
-            kept = distinct(rules)
-        except ValueError as error:
-            faults.append(f"view {endpoint!r}: {error}")
-        else:
-            if kept:
-                plans[endpoint] = Plan(kept, policy(kept))
-    return faults
-
-
-def _blueprints(app: Flask, endpoint: str) -> dict[str, AnyBlueprint]:
-    """The service an endpoint belongs to, and the blueprints between them."""
-    found: dict[str, AnyBlueprint] = {}
-    name = endpoint
-    while "." in name:
-        name = name.rpartition(".")[0]
-        if name in app.blueprints:
-            found[name] = app.blueprints[name]
-    return found
-
-
-def _everybody(default: str, user: str, faults: list[str]) -> list[Rule]:
-    shared = [limiter.limit(default)] if default else []
-    users = [limiter.limit(user)] if user else []
-    # The scopes are none that a service could have.
-    return [
-        *_read(shared, "default", faults, "RATE_LIMIT_DEFAULT", "*default"),
-        *map(_users_only, _read(users, "user", faults, "RATE_LIMIT_USER", "*user")),
-    ]
-
-
-def _read(
-    declared: Sequence[Limit], name: str, faults: list[str], where: str, scope: str = ""
-) -> list[Rule]:
-    try:
-        return list(distinct(rules_of(declared, name, scope or name, client_key)))
-    except ValueError as error:
-        faults.append(f"{where}: {error}")
-        return []
-
-
-def _users_only(rule: Rule) -> Rule:
-    return replace(rule, users_only=True)
-
-
 #: The gateway's one Flask-Limiter.
 limiter: Limiter = Limiter()
-
-__all__ = ["DeclaredLimit", "Limiter", "Plan", "compile_plans", "decide", "limiter"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gateway.rate_limiting.plan import Rule
+from gateway.rate_limiting.rules import Rule
 from gateway.rate_limiting.windows import Window
 
 Fields = list[tuple[str, str]]

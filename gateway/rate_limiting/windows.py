@@ -10,34 +10,53 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 #: Hits further in the future than this many seconds mean that the clock was set back: the window
 #: begins anew. Nearer ones are kept.
 CLOCK_STEP = 60.0
 
 
+#: What decides when the shared store cannot be asked; see Limiter.limit.
+OnFailure = Literal["local", "open", "closed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A request to count `cost` against at most `limit` in any `seconds` of `key`."""
+    """A request to count `cost` against at most `limit` in any `seconds` of `key`.
+
+    burst: None for a moving window; else a token bucket (GCRA), which spaces requests by
+    seconds / limit and lets so many more come at once. paced: those ahead of their time wait
+    for it. ends: None, or the end of a calendar period, in seconds since the epoch: hits are
+    counted up to `limit` until then, and the key names the period. dry: counted where there is
+    room, and refuses nothing. forced: counted also where there is no room.
+    """
 
     key: str
     limit: int
     seconds: int
     cost: int = 1
+    burst: int | None = None
+    paced: bool = False
+    ends: float | None = None
+    dry: bool = False
+    forced: bool = False
+    on_failure: OnFailure = "local"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """A window after a decision.
 
-    remaining: hits still allowed now. reset: seconds until the oldest hit leaves. retry: seconds
-    until this hit would be allowed; 0 if it is.
+    remaining: hits still allowed now. reset: seconds until the oldest hit leaves, of a bucket
+    until it is full, of a period until it ends. retry: seconds until this hit would be allowed; 0
+    if it is. wait: seconds that a paced hit has to wait for its time.
     """
 
     remaining: int
     reset: float
     retry: float
+    wait: float = 0
 
 
 class Windows(Protocol):

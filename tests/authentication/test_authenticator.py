@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.authentication import Authenticator
+from gateway.authentication.bearer import Bearer
 from gateway.errors import Refusal, Unauthenticated
 from tests.authentication.support import claims, sign, verifier
 
@@ -16,7 +17,7 @@ OTHER = sign(claims(sub="u2"))
 
 def authenticator(header: str = "x-access-tokens", cookie: str = "access_token") -> Authenticator:
     """One that looks everywhere, unless told not to."""
-    return Authenticator(verifier(), header, cookie)
+    return Authenticator([Bearer([verifier()], header, cookie)])
 
 
 def subject(environ: dict[str, Any], **places: str) -> str:
@@ -102,18 +103,18 @@ def test_a_malformed_header_is_an_invalid_token(value: str) -> None:
     assert slug({"HTTP_X_ACCESS_TOKENS": value}) == "token_invalid"
 
 
-def test_the_first_that_is_there_decides() -> None:
+def test_two_tokens_are_refused() -> None:
     places = {
         "HTTP_AUTHORIZATION": f"Bearer {TOKEN}",
-        "HTTP_X_ACCESS_TOKENS": OTHER,
+        "HTTP_X_ACCESS_TOKENS": TOKEN,
         "HTTP_COOKIE": f"access_token={OTHER}",
     }
-    assert subject(places) == "u1"
-    assert slug({**places, "HTTP_AUTHORIZATION": "Bearer wrong"}) == "token_invalid"
-    assert subject({**places, "HTTP_AUTHORIZATION": "Basic dTpw"}) == "u2"
-    assert slug({"HTTP_X_ACCESS_TOKENS": "wrong", "HTTP_COOKIE": places["HTTP_COOKIE"]}) == (
-        "token_invalid"
-    )
+    for left_out in (None, *places):
+        environ = {name: value for name, value in places.items() if name != left_out}
+        with pytest.raises(Refusal) as caught:
+            subject(environ)
+        assert (caught.value.code, caught.value.slug) == (400, "two_credentials")
+    assert subject({**places, "HTTP_AUTHORIZATION": "Basic dTpw", "HTTP_COOKIE": ""}) == "u1"
     twice = f"access_token={TOKEN}; access_token={OTHER}"
     assert subject({"HTTP_COOKIE": twice}) == "u1"
 
@@ -152,10 +153,6 @@ def test_reading_is_safe_from_anywhere(method: str) -> None:
 
 
 def test_a_header_is_no_cookie_and_counts_from_anywhere() -> None:
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "HTTP_SEC_FETCH_SITE": "cross-site",
-        "HTTP_COOKIE": f"access_token={OTHER}",
-    }
+    environ = {"REQUEST_METHOD": "POST", "HTTP_SEC_FETCH_SITE": "cross-site"}
     assert subject({**environ, "HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}) == "u1"
     assert subject({**environ, "HTTP_X_ACCESS_TOKENS": TOKEN}) == "u1"

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.authentication import Authenticator, Identity
+from gateway.authentication.bearer import Bearer
 from gateway.errors import Unauthenticated
 from tests.authentication.support import (
     build,
@@ -24,7 +25,7 @@ from tests.authentication.support import (
 )
 
 VERIFIER = verifier()
-AUTHENTICATOR = Authenticator(VERIFIER, "x-access-tokens", "access_token")
+AUTHENTICATOR = Authenticator([Bearer([VERIFIER], "x-access-tokens", "access_token")])
 HOUSE = build()
 
 #: What a WSGI server hands over: bytes as Latin-1.
@@ -124,6 +125,6 @@ def test_through_the_whole_gateway_it_is_a_401(scheme: str, text: str, method: s
         assert answer.status_code == 401, answer.text
         assert json.loads(answer.data)["code"] in {"missing_token", "token_invalid"}
         assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="gateway"')
-    assert HOUSE.send("/open/7", method=method, **places).status_code == 200
-    assert "X-User-ID" not in HOUSE.backend.requests.pop().headers
-    assert HOUSE.backend.requests == []
+        assert HOUSE.backend.requests == []
+        assert HOUSE.send("/open/7", method=method, **{name: value}).status_code == 200
+        assert "X-User-ID" not in HOUSE.backend.requests.pop().headers

@@ -8,7 +8,7 @@ import pytest
 
 from gateway import limiter
 from gateway.rate_limiting.fields import limit_fields, policy, retry_after
-from gateway.rate_limiting.plan import Rule
+from gateway.rate_limiting.rules import Rule
 from gateway.rate_limiting.windows import Window
 from tests.rate_limiting.apps import numbers, passed, service
 from tests.rate_limiting.conftest import MakeClient

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway import ConfigurationError, limiter
-from gateway.rate_limiting.plan import Rule, distinct
+from gateway.rate_limiting.rules import Rule, distinct
 from tests.rate_limiting.apps import service, view
 from tests.rate_limiting.conftest import MakeClient
 

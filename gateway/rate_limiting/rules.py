@@ -1,17 +1,18 @@
-"""The limits of an endpoint, settled at start: one list, decided in one step per request."""
+"""The rules that declared limits come to: one list for each endpoint, decided in one step."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from flask import Response
 from flask_limiter import Limit
 from limits import RateLimitItem
 
-from gateway.rate_limiting.windows import Hit
+from gateway.rate_limiting.windows import Hit, OnFailure
 
 MARK = "__gateway_limits__"
 EXEMPT = "__gateway_exempt__"
@@ -25,7 +26,8 @@ class Rule:
     """One limit of an endpoint.
 
     name: how clients see it. scope: what shares it. key: whose it is, None for the usual key.
-    users_only: skipped for anonymous requests. methods: None for all.
+    users_only: skipped for anonymous requests. methods: None for all. burst, nodelay, deduct_when,
+    dry_run, on_failure: see Limiter.limit.
     """
 
     name: str
@@ -39,6 +41,11 @@ class Rule:
     exempt_when: Callable[[], bool] | None = None
     users_only: bool = False
     message: str = ""
+    burst: int | None = None
+    nodelay: bool = True
+    deduct_when: Callable[[Response], bool] | None = None
+    dry_run: bool = False
+    on_failure: OnFailure = "local"
 
     def hit(self, environ: dict[str, Any], key: str) -> Hit | None:
         """What to count for a request whose usual key is `key`; None if the rule does not apply."""
@@ -55,7 +62,16 @@ class Rule:
         cost = self.cost
         if callable(cost):
             cost = max(int(cost()), 0)
-        return Hit(f"{key}|{scope}|{self.limit}", self.limit, self.seconds, cost)
+        return Hit(
+            f"{key}|{scope}|{self.limit}",
+            self.limit,
+            self.seconds,
+            cost,
+            burst=self.burst,
+            paced=not self.nodelay,
+            dry=self.dry_run,
+            on_failure=self.on_failure,
+        )
 
 
 def rules_of(
@@ -94,7 +110,14 @@ def _rule(
         limit.per_method,
         limit.exempt_when,
         message=message() if callable(message) else message or "",
+        **_options(limit),
     )
+
+
+def _options(limit: Limit) -> dict[str, Any]:
+    """The gateway's own options of a declared limit."""
+    options = getattr(limit, "options", None)
+    return {} if options is None else {f.name: getattr(options, f.name) for f in fields(options)}
 
 
 def _scope(limit: Limit, scope: str) -> str:

@@ -1,0 +1,81 @@
+"""The limits of every endpoint, settled at start from what views, services and settings declare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from flask import Flask
+from flask.sansio.blueprints import Blueprint as AnyBlueprint
+from flask_limiter import Limit
+
+from gateway.rate_limiting.deciding import EndpointLimits
+from gateway.rate_limiting.extension import limiter
+from gateway.rate_limiting.fields import policy
+from gateway.rate_limiting.keys import client_key
+from gateway.rate_limiting.rules import EXEMPT, MARK, Rule, distinct, rules_of
+from gateway.routes import UNMATCHED, Route
+
+
+def compile_limits(
+    app: Flask, routes: Mapping[str, Route], *, default: str, user: str
+) -> list[str]:
+    """Settle the limits of every endpoint; returns the faults."""
+    limits: dict[str, EndpointLimits] = app.extensions["gateway_limits"]
+    faults: list[str] = []
+    everybody = _everybody(default, user, faults)
+    known: dict[str, list[Rule]] = {}
+    for endpoint, route in [*routes.items(), ("", UNMATCHED)]:
+        view = app.view_functions.get(endpoint)
+        owners = _blueprints(app, endpoint)
+        exempt = any(getattr(obj, EXEMPT, False) for obj in (view, *owners.values()))
+        if route.internal or exempt:
+            continue
+        rules = everybody + _read(getattr(view, MARK, []), endpoint, faults, f"view {endpoint!r}")
+        for name, owner in owners.items():
+            if name not in known:
+                known[name] = _read(getattr(owner, MARK, []), name, faults, f"service {name!r}")
+            rules += known[name]
+        try:
+            kept = distinct(rules)
+        except ValueError as error:
+            faults.append(f"view {endpoint!r}: {error}")
+        else:
+            if kept:
+                limits[endpoint] = EndpointLimits(kept, policy(kept))
+    return faults
+
+
+def _blueprints(app: Flask, endpoint: str) -> dict[str, AnyBlueprint]:
+    """The service an endpoint belongs to, and the blueprints between them."""
+    found: dict[str, AnyBlueprint] = {}
+    name = endpoint
+    while "." in name:
+        name = name.rpartition(".")[0]
+        if name in app.blueprints:
+            found[name] = app.blueprints[name]
+    return found
+
+
+def _everybody(default: str, user: str, faults: list[str]) -> list[Rule]:
+    shared = [limiter.limit(default)] if default else []
+    users = [limiter.limit(user)] if user else []
+    # The scopes are none that a service could have.
+    return [
+        *_read(shared, "default", faults, "RATE_LIMIT_DEFAULT", "*default"),
+        *map(_users_only, _read(users, "user", faults, "RATE_LIMIT_USER", "*user")),
+    ]
+
+
+def _read(
+    declared: Sequence[Limit], name: str, faults: list[str], where: str, scope: str = ""
+) -> list[Rule]:
+    try:
+        return list(distinct(rules_of(declared, name, scope or name, client_key)))
+    except ValueError as error:
+        faults.append(f"{where}: {error}")
+        return []
+
+
+def _users_only(rule: Rule) -> Rule:
+    return replace(rule, users_only=True)

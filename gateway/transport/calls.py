@@ -1,0 +1,166 @@
+"""Calls of the gateway's own, such as to an authorisation server: bounded in time and size."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import requests
+
+from gateway.errors import ClientGone, UpstreamError
+from gateway.transport.messages import converted
+from gateway.transport.session import make_session
+from gateway.urls import Origin
+
+#: The largest answer that is read, in bytes.
+LARGEST = 8 * 1024 * 1024
+CONNECT = 1.0
+
+
+class CallFailed(Exception):
+    """There was no answer. The text is for the log; it names the server, but no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is called. authorization: sent along with every request; empty for none."""
+
+    origin: Origin
+    authorization: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Server:
+        """Read `http(s)://[user:password@]host[:port][/path]`. ValueError, without the password."""
+        scheme, mark, rest = url.partition("://")
+        authority, slash, path = rest.partition("/")
+        user, at, host = authority.rpartition("@")
+        if "@" in path:
+            raise ValueError("has a / in its user or password: write it as %2F")
+        origin = Origin.parse(f"{scheme}{mark}{host}{slash}{path}")
+        if not at:
+            return cls(origin)
+        credentials = base64.b64encode(unquote(user).encode()).decode()
+        return cls(origin, f"Basic {credentials}")
+
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+        return self.origin.authority
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered. server: its name."""
+
+    server: str
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes = field(repr=False)
+
+
+class Caller:
+    """Calls one server. Made by the worker that uses it, or before the fork: it connects when
+    called.
+
+    headers: sent with every request. ca_file: authorities trusted for https, empty for certifi's.
+    connections: how many are kept and used at once at most, more calls wait for one; 0: each call
+    has a new one, of which there is one at a time, and none is kept. largest: bytes of an answer.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        ca_file: str = "",
+        connections: int = 0,
+        largest: int = LARGEST,
+    ) -> None:
+        self.server = server
+        self._headers = {"Accept": "application/json", **dict(headers)}
+        self._keep = connections > 0
+        self._largest = largest
+        if not self._keep:
+            self._headers["Connection"] = "close"
+        if server.authorization:
+            self._headers["Authorization"] = server.authorization
+        self._session = make_session(connections or 1, ca_file=ca_file)
+
+    def call(
+        self,
+        method: str,
+        target: str = "",
+        *,
+        seconds: float,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes | None = None,
+        media_type: str = "application/json",
+        over: threading.Event | None = None,
+    ) -> Answer:
+        """One exchange; `target` follows the server's own path. No redirect is followed.
+
+        seconds: for all of it. headers: over those of every request. media_type: of the body.
+        over: breaks off within half a second. Raises CallFailed when there is no answer, or one
+        that is too large; whether the server was reached then is not known.
+        """
+        name = self.server.name
+        fields = {**self._headers, **dict(headers)}
+        if body is not None:
+            fields["Content-Type"] = media_type
+        try:
+            deadline = time.monotonic() + seconds
+            return self._exchange(method, target, fields, body, deadline, over)
+        except ClientGone:
+            raise CallFailed(f"{name}: not waited for any longer") from None
+        except UpstreamError as error:
+            raise CallFailed(f"{name}: {error.reason} ({error})") from None
+        except requests.RequestException as error:  # an address that it takes for none
+            raise CallFailed(f"{name}: {type(error).__name__}") from None
+        finally:
+            if not self._keep:
+                self._session.close()
+
+    def _exchange(
+        self,
+        method: str,
+        target: str,
+        fields: dict[str, str],
+        body: bytes | None,
+        deadline: float,
+        over: threading.Event | None,
+    ) -> Answer:
+        origin = self.server.origin
+        url = f"{origin.url}{origin.base_path}{target}"
+        wire = converted(requests.Request(method, url, headers=fields, data=body).prepare())
+        wire.deadline = deadline
+        if over is not None:
+            wire.abandoned = over.is_set
+        left = max(deadline - time.monotonic(), 0.001)
+        options: dict[str, Any] = {"stream": True, "timeout": (min(CONNECT, left), left)}
+        response = self._session.get_adapter(url).send(wire, **options)
+        with response:
+            received = self._read(response, deadline, wire.abandoned)
+        names = {name.lower(): value for name, value in response.raw.headers.items()}
+        return Answer(self.server.name, response.status_code, names, received)
+
+    def _read(
+        self, response: requests.Response, deadline: float, abandoned: Callable[[], bool]
+    ) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        for piece in response.raw:
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._largest:
+                name = self.server.name
+                raise CallFailed(f"{name} answers with more than {self._largest} bytes")
+            if abandoned():
+                raise ClientGone
+            if time.monotonic() > deadline:
+                raise CallFailed(f"{self.server.name} takes too long to send its answer")
+        return b"".join(pieces)
