@@ -1,0 +1,58 @@
+"""The bench of authentication: what a request with a credential costs beside one without.
+
+One gateway with every scheme set up is loaded by turns, round by round, with the same request
+without a credential and with each kind; the median of the ratios within a round counts. Exit code
+0: no error and every ratio within the target; 1: not so; 2: cannot run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from forward import end, missing
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=2, help="length of one measured run")
+    parser.add_argument("--connections", type=int, default=32, help="busy client connections")
+    parser.add_argument("--worker-class", choices=("gevent", "gthread"), default="gevent")
+    parser.add_argument("--rounds", type=int, default=5, help="measured runs of each scheme")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the bench; the exit code."""
+    chosen = options()
+    if absent := missing(chosen.worker_class):
+        print(f"missing: {', '.join(absent)}; pip install -r requirements-dev.txt", file=sys.stderr)
+        return 2
+    # These modules need the packages whose absence was just ruled out.
+    from processes import BenchError
+    from schemes import compare, passed, told
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        try:
+            found = compare(chosen, folder)
+        except BenchError as error:
+            print(error, file=sys.stderr)
+            return 1
+    print("\n".join(told(found)))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found, indent=2) + "\n")
+    return 0 if passed(found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
