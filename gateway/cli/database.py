@@ -1,0 +1,79 @@
+"""`flask gateway db ...`: the tables of the database."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import ParamSpec
+
+import click
+
+from gateway.configuration import load_settings
+from gateway.database import DatabaseError
+from gateway.errors import ConfigurationError
+
+P = ParamSpec("P")
+
+
+def failing_plainly(command: Callable[P, None]) -> Callable[P, None]:
+    """A command that says in a line what is wrong with settings or database; exit code 1."""
+
+    # The worker's log says it, too; a command says it once.
+    logging.getLogger("gateway.database").addHandler(logging.NullHandler())
+
+    @functools.wraps(command)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            command(*arguments, **options)
+        except ConfigurationError as error:
+            click.echo(str(error), err=True)
+            raise SystemExit(1) from None
+        except DatabaseError as error:
+            click.echo(f"- DATABASE_URL: {error}", err=True)
+            raise SystemExit(1) from None
+
+    return wrapped
+
+
+def database_url() -> str:
+    """DATABASE_URL as it is set. Raises ConfigurationError if it is none."""
+    from gateway.database.address import parse_url
+
+    url = load_settings().DATABASE_URL
+    try:
+        parse_url(url)
+    except ValueError as error:
+        raise ConfigurationError([f"DATABASE_URL: {error}"]) from None
+    return url
+
+
+@click.group("db")
+def database_group() -> None:
+    """The tables of the database that keeps API keys and usage."""
+
+
+@database_group.command()
+@failing_plainly
+def upgrade() -> None:
+    """Make the tables, or bring them to what this version needs. Safe to run again."""
+    from gateway.database import schema
+
+    before, after = schema.upgrade(database_url())
+    if before == after:
+        click.echo(f"The tables are as they should be ({after}).")
+    else:
+        click.echo(f"The tables went from {before or 'none'} to {after}.")
+
+
+@database_group.command()
+@failing_plainly
+def current() -> None:
+    """Which tables there are; exit code 1 if this version needs others."""
+    from gateway.database import schema
+    from gateway.database.tables import SCHEMA
+
+    found = schema.current(database_url())
+    click.echo(f"found {found or 'none'}, needed {SCHEMA}")
+    if found != SCHEMA:
+        raise SystemExit(1)

@@ -1,0 +1,8 @@
+"""What must not be forgotten: API keys and what was used, in SQLite or PostgreSQL.
+
+Importing this loads no library; `engine`, `tables`, `schema` and `usage` need SQLAlchemy.
+"""
+
+from gateway.database.errors import DatabaseError, SchemaError
+
+__all__ = ["DatabaseError", "SchemaError"]

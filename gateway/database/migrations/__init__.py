@@ -1,0 +1,1 @@
+"""Alembic's folder: what `flask gateway db upgrade` runs."""
