@@ -1,0 +1,456 @@
+"""When keys are fetched, by whom, how often, and how long they are kept."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from gateway.authentication.oidc.discovery import FetchFailed
+from gateway.authentication.oidc.entry import AGAIN, BUSY, KEEP, REFRESH, Entry
+from gateway.authentication.oidc.keys import IssuerKeys
+from gateway.errors import AuthorityUnavailable
+from gateway.state import MemoryState
+from tests.authentication.oidc.support import Clock, Document, jwk, keys_of
+from tests.support.gunicorn import wait_for
+
+FIRST, SECOND, THIRD = jwk(), jwk("RS256", 1), jwk("RS256", 2)
+
+
+class Machine:
+    """Workers that share a state, and the issuer that they ask."""
+
+    def __init__(self, *keys: dict[str, Any]) -> None:
+        self.clock = Clock(1000.0)
+        self.state = MemoryState(self.clock)
+        self.document = Document(*keys)
+        self.gone = 0
+
+    def worker(self, **options: Any) -> IssuerKeys:
+        """A new worker."""
+        return keys_of(self.document, self.state, self._gone, **options)
+
+    def _gone(self) -> None:
+        self.gone += 1
+
+    @property
+    def entry(self) -> Entry:
+        """What is shared."""
+        return Entry.read(self.state.get("oidc/test"))
+
+
+def has(worker: IssuerKeys, number: int = 0) -> bool:
+    """Whether a worker has a key for tokens of this kid."""
+    return bool(worker.candidates(f"RS256-{number}", "RS256"))
+
+
+def unavailable(worker: IssuerKeys, number: int = 0) -> bool:
+    """Whether nobody can say at the moment."""
+    try:
+        has(worker, number)
+    except AuthorityUnavailable:
+        return True
+    return False
+
+
+def test_keys_are_fetched_once_for_all_workers() -> None:
+    machine = Machine(FIRST)
+    for worker in (machine.worker(), machine.worker(), machine.worker()):
+        assert has(worker)
+        assert has(worker)
+        worker.look()
+    assert machine.document.fetches == 1
+
+
+def test_they_are_fetched_before_a_request_needs_them() -> None:
+    machine = Machine(FIRST)
+    machine.worker().look()
+    assert machine.document.fetches == 1
+    assert has(machine.worker())
+    assert machine.document.fetches == 1
+
+
+def test_they_are_fetched_anew_after_ten_minutes_beside_the_requests() -> None:
+    machine, work = Machine(FIRST), list[Callable[[], None]]()
+    worker = machine.worker(run=work.append)
+    worker.look()
+    work.pop()()
+    machine.document.keys = [SECOND]
+    machine.clock.now += 0.9 * REFRESH - 1
+    assert has(worker)
+    assert work == []
+    machine.clock.now += 1
+    assert has(worker)  # with the keys at hand; nothing has been fetched yet
+    assert (len(work), machine.document.fetches) == (1, 1)
+    machine.clock.now += 0.5
+    assert has(worker)
+    assert len(work) == 1
+    work.pop()()
+    assert machine.document.fetches == 2
+    assert has(worker, 1)
+    assert not has(machine.worker(), 0)
+
+
+def test_when_exactly_is_by_lot() -> None:
+    for drawn in (0.0, 0.5, 1.0):
+        machine = Machine(FIRST)
+        machine.worker(draw=lambda drawn=drawn: drawn).look()
+        assert machine.entry.due - 1000 == pytest.approx(REFRESH * (1 - drawn / 10))
+
+
+def test_keys_are_kept_for_a_day_while_they_cannot_be_fetched() -> None:
+    machine = Machine(FIRST)
+    worker = machine.worker()
+    assert has(worker)
+    machine.document.keys = None
+    machine.clock.now += KEEP - 1
+    for one in (worker, machine.worker()):
+        assert has(one)
+    assert machine.document.fetches == 2  # one try that failed, then a pause
+    assert machine.gone == 0
+    machine.clock.now += 1
+    assert unavailable(worker)
+    assert machine.gone == 1
+    assert unavailable(machine.worker())
+    machine.document.keys = [FIRST]
+    machine.clock.now += 60
+    assert has(worker)
+
+
+def test_an_empty_document_is_a_failure_that_takes_nothing_away() -> None:
+    machine = Machine(FIRST)
+    worker = machine.worker()
+    assert has(worker)
+
+    def empty() -> Any:
+        raise FetchFailed("none of the 0 keys can be used")
+
+    other = keys_of(empty, machine.state)
+    machine.clock.now += REFRESH
+    other.look()
+    assert machine.entry.failures == 1
+    assert has(other)
+
+
+def test_tries_that_fail_follow_each_other_ever_more_slowly() -> None:
+    machine = Machine()
+    machine.document.keys = None
+    worker = machine.worker()
+    tried: list[float] = []
+    for _ in range(3000):
+        before = machine.document.fetches
+        worker.look()
+        if machine.document.fetches > before:
+            tried.append(machine.clock.now)
+        machine.clock.now += 0.1
+    pauses = [b - a for a, b in itertools.pairwise(tried)]
+    assert pauses[:7] == pytest.approx([1, 2, 4, 8, 16, 32, 60], abs=0.2)
+
+
+def test_without_keys_requests_are_503_and_do_not_all_wait_for_an_answer() -> None:
+    machine = Machine()
+    machine.document.keys = None
+    workers = [machine.worker() for _ in range(4)]
+    assert all(unavailable(worker) for worker in workers * 50)
+    assert machine.document.fetches == 1
+    machine.clock.now += 1.1
+    machine.document.keys = [FIRST]
+    assert all(has(worker) for worker in workers)
+    assert machine.document.fetches == 2
+
+
+def test_a_key_that_is_not_there_has_them_fetched_once_in_thirty_seconds() -> None:
+    machine = Machine(FIRST)
+    workers = [machine.worker() for _ in range(4)]
+    workers[0].look()
+    machine.clock.now += 1
+    for number in range(1000):
+        assert not has(workers[number % 4], number + 5)
+    assert machine.document.fetches == 2
+    machine.clock.now += AGAIN - 0.1
+    assert not has(workers[1], 5)
+    assert machine.document.fetches == 2
+    machine.clock.now += 0.1
+    assert not any(has(worker, 5) for worker in workers)
+    assert machine.document.fetches == 3
+
+
+def test_a_bogus_name_with_no_keys_known_yet() -> None:
+    """Whoever waited for the first keys does not have them fetched again at once."""
+    machine = Machine(FIRST)
+    workers = [machine.worker() for _ in range(4)]
+    assert not has(workers[0], 5)
+    assert machine.document.fetches == 1
+    for number in range(100):
+        assert not has(workers[number % 4], number + 5)
+    assert machine.document.fetches == 2
+
+
+def test_a_new_key_is_found_at_once() -> None:
+    machine = Machine(FIRST)
+    workers = [machine.worker() for _ in range(3)]
+    assert all(has(worker) for worker in workers)
+    machine.document.keys = [FIRST, SECOND]
+    assert all(has(worker, 1) for worker in workers)
+    assert machine.document.fetches == 2
+
+
+def test_bogus_names_delay_a_new_key_by_thirty_seconds_at_most() -> None:
+    machine = Machine(FIRST)
+    worker = machine.worker()
+    worker.look()
+    machine.clock.now += 1
+    assert not has(worker, 7)
+    machine.document.keys = [SECOND]
+    assert not has(worker, 1)
+    assert has(worker, 0)
+    for _ in range(30):
+        machine.clock.now += 1
+        assert not has(worker, 7)
+    assert has(worker, 1)
+
+
+def test_a_key_of_another_algorithm_is_not_one_that_is_missing() -> None:
+    machine = Machine(FIRST)
+    worker = machine.worker()
+    assert has(worker)
+    machine.clock.now += 60
+    assert worker.candidates("RS256-0", "RS512") == ()
+    assert worker.candidates(None, "ES256") == ()
+    assert machine.document.fetches == 1
+
+
+def test_a_key_that_is_not_there_cannot_be_judged_while_the_issuer_is_down() -> None:
+    machine = Machine(FIRST)
+    worker = machine.worker()
+    assert has(worker)
+    machine.document.keys = None
+    machine.clock.now += 60
+    for _ in range(3):
+        assert unavailable(worker, 1)
+        assert has(worker, 0)
+    assert machine.document.fetches == 2
+    machine.clock.now += 2
+    machine.document.keys = [FIRST]
+    worker.look()
+    assert not has(worker, 1)
+
+
+def test_a_key_that_leaves_is_told_and_one_that_comes_is_not() -> None:
+    machine = Machine(FIRST, SECOND)
+    worker, other = machine.worker(), machine.worker()
+    assert has(worker)
+    assert has(other)
+    machine.document.keys = [FIRST, SECOND, THIRD]
+    machine.clock.now += REFRESH
+    worker.look()
+    other.look()
+    assert machine.gone == 0
+    machine.document.keys = [FIRST, THIRD]
+    machine.clock.now += REFRESH
+    worker.look()
+    assert machine.gone == 1
+    other.look()
+    assert machine.gone == 2
+    # The same name, another key.
+    machine.document.keys = [FIRST, {**SECOND, "kid": "RS256-2"}]
+    machine.clock.now += REFRESH
+    worker.look()
+    assert machine.gone == 3
+
+
+def test_what_the_state_lost_is_told_again_by_who_knows_it() -> None:
+    machine = Machine(FIRST)
+    worker, other = machine.worker(), machine.worker()
+    assert has(worker)
+    machine.state.change("oidc/test", lambda _: None)
+    machine.document.keys = None
+    worker.look()
+    assert has(other)
+    assert machine.document.fetches == 1
+
+
+def test_older_keys_do_not_come_back_with_a_store_that_was_away() -> None:
+    machine = Machine(FIRST)
+    worker = machine.worker()
+    assert has(worker)
+    old = machine.state.get("oidc/test")
+    machine.document.keys = [SECOND]
+    machine.clock.now += REFRESH
+    worker.look()
+    machine.state.change("oidc/test", lambda _: old)
+    worker.look()
+    assert has(worker, 1)
+    assert has(machine.worker(), 1)
+    assert not has(worker, 0)
+
+
+def test_a_clock_that_was_set_back_stops_nothing() -> None:
+    machine = Machine(FIRST)
+    worker = machine.worker()
+    assert has(worker)
+    machine.clock.now -= 900
+    machine.document.keys = [SECOND]
+    assert has(worker, 1)
+    machine.document.keys = [THIRD]
+    machine.clock.now += REFRESH
+    worker.look()
+    assert has(worker, 2)
+
+
+class Skewed:
+    """A state whose clock is heard with a difference, as workers hear that of Redis."""
+
+    lag = 0.0
+
+    def __init__(self, state: MemoryState, ahead: float) -> None:
+        self.get, self.scan, self.change = state.get, state.scan, state.change
+        self.refresh = state.refresh
+        self.clock = lambda: state.clock() + ahead
+
+
+@pytest.mark.parametrize("ahead", [-2.0, -0.01, 0.01, 2.0])
+def test_clocks_that_differ_a_little_fetch_no_more_than_one(ahead: float) -> None:
+    machine = Machine(FIRST)
+    during: list[IssuerKeys] = []
+
+    def fetch() -> Any:
+        assert machine.document.fetches < 9
+        for other in during:
+            other.look()
+        return machine.document()
+
+    usual = keys_of(fetch, machine.state, draw=lambda: 0.0)
+    other = keys_of(machine.document, Skewed(machine.state, ahead), draw=lambda: 0.0)
+    during.append(other)
+    for turn, number in ((1, 0), (2, 7)):
+        for worker in (usual, other, usual, other):
+            assert has(worker, number) == (number == 0)
+        assert machine.document.fetches == turn
+        machine.clock.now += AGAIN + 3
+    assert has(other, 0)
+    assert machine.document.fetches == 2
+
+
+def test_who_dies_while_fetching_is_followed_by_another() -> None:
+    machine = Machine(FIRST)
+
+    def died(work: Callable[[], None]) -> None:
+        claim = Entry().claimed(machine.clock.now, "dead", "none").value()
+        machine.state.change("oidc/test", lambda _: claim)
+        work()
+
+    assert unavailable(machine.worker(run=died))
+    assert machine.document.fetches == 0
+    machine.clock.now += BUSY
+    assert has(machine.worker())
+
+
+def test_who_was_too_slow_changes_nothing() -> None:
+    machine = Machine(FIRST)
+    slow = Document(SECOND)
+
+    def fetch() -> Any:
+        machine.clock.now += BUSY + 1
+        assert has(machine.worker())
+        return slow()
+
+    worker = keys_of(fetch, machine.state)
+    worker.look()
+    assert has(worker, 0)
+    assert machine.entry.keys == (machine.document()[0][0],)
+
+
+def test_a_fetch_that_breaks_is_a_failure_too(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine()
+
+    def fetch() -> Any:
+        raise RuntimeError("a mistake")
+
+    assert unavailable(keys_of(fetch, machine.state))
+    assert machine.entry.failures == 1
+    assert "the keys of https://issuer.test cannot be fetched" in caplog.text
+
+
+def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "gateway.oidc")
+    machine = Machine(FIRST)
+    worker = machine.worker()
+    worker.look()
+    machine.document.keys = None
+    for _ in range(4):
+        machine.clock.now += REFRESH
+        worker.look()
+    machine.document.keys = [FIRST]
+    machine.clock.now += REFRESH
+    worker.look()
+    assert [record.getMessage() for record in caplog.records] == [
+        "https://issuer.test has 1 keys, and 0 that are not used",
+        "the keys of https://issuer.test cannot be fetched: the issuer does not answer",
+        "the keys of https://issuer.test can be fetched again",
+    ]
+
+
+class Slow(Document):
+    """An issuer that answers when it is told to."""
+
+    def __init__(self, *keys: dict[str, Any]) -> None:
+        super().__init__(*keys)
+        self.answer = threading.Event()
+
+    def __call__(self) -> Any:
+        self.fetches += 1
+        assert self.answer.wait(20)
+        self.fetches -= 1
+        return super().__call__()
+
+
+def threads(run: Callable[[Callable[[], None]], None]) -> dict[str, Any]:
+    """The options of a worker whose fetches run beside its requests, in real time."""
+    return {"run": run, "sleep": time.sleep}
+
+
+def start(work: Callable[[], None]) -> None:
+    """Do it in a thread."""
+    threading.Thread(target=work, daemon=True).start()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_many_requests_of_many_workers_wait_for_one_fetch(number: int) -> None:
+    """Those that lose read what the one that won has found."""
+    state, document = MemoryState(), Slow(FIRST, SECOND)
+    if number:  # some keys are known, but not that one
+        keys_of(Document(FIRST), state).look()
+    workers = [keys_of(document, state, **threads(start)) for _ in range(4)]
+    with ThreadPoolExecutor(40) as pool:
+        found = [pool.submit(has, workers[turn % 4], number) for turn in range(40)]
+        assert wait_for(lambda: document.fetches == 1)
+        time.sleep(0.1)
+        assert document.fetches == 1
+        if number:
+            assert all(has(worker) for worker in workers)  # a key at hand is not waited for
+        document.answer.set()
+        assert all(one.result(20) for one in found)
+    assert document.fetches == 1
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Whoever waited in vain is told that nobody can say, also if only that key is not there."""
+    monkeypatch.setattr("gateway.authentication.oidc.keys.WAIT", 0.2)
+    state, document = MemoryState(), Slow(FIRST, SECOND)
+    if number:
+        keys_of(Document(FIRST), state).look()
+    workers = [keys_of(document, state, **threads(start)) for _ in range(2)]
+    assert all(unavailable(worker, number) for worker in workers)
+    document.answer.set()
+    assert wait_for(lambda: not any(unavailable(worker, number) for worker in workers))
+    assert all(has(worker, number) for worker in workers)
+    assert document.fetches == 1
