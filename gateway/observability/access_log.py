@@ -4,7 +4,8 @@ time, request_id, client, method, path, route (the template), service, target, s
 failed: client, gateway or upstream; empty if nobody), reason, user, bytes_in, bytes_out,
 duration_ms (arrival to the last byte), queue_ms (of it in front of the gateway, as far as a trusted
 X-Request-Start told), upstream_ms (until the upstream's response head), gateway_ms (until the
-client's response head, less the two before), attempts. The query is left out: it may hold secrets.
+client's response head, less the two before), attempts, dry_run (the limits on trial that would have
+refused it). The query is left out: it may hold secrets.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class AccessLog:
     """Writes lines with `write`, one call each, so that lines of several workers do not mix."""
 
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
-        self._write = write or _to_stdout
+        self._write = write or to_stdout
 
     def write(self, exchange: Exchange, environ: dict[str, Any], status: int, sent: int) -> None:
         """Account for one request. Never raises: a full disk must not fail requests."""
@@ -39,7 +40,7 @@ class AccessLog:
             "request_id": exchange.request_id,
             "client": exchange.client,
             "method": environ["REQUEST_METHOD"],
-            "path": _path(environ),
+            "path": path_of(environ),
             "route": exchange.route,
             "service": exchange.service,
             "target": attempts[-1].target if attempts else "",
@@ -54,6 +55,7 @@ class AccessLog:
             "upstream_ms": round(exchange.upstream_seconds * 1000, 3),
             "gateway_ms": round((head_at - arrived - exchange.upstream_seconds) * 1000, 3),
             "attempts": len(attempts),
+            "dry_run": exchange.dry_run,
         }
         try:
             self._write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
@@ -61,10 +63,12 @@ class AccessLog:
             sys.stderr.write(f"access log: {type(error).__name__}\n")
 
 
-def _path(environ: dict[str, Any]) -> str:
+def path_of(environ: dict[str, Any]) -> str:
+    """The path as it was sent, in ASCII and without the query, which may hold secrets."""
     path = raw_target(environ)[0]  # an absolute-form target may hold a password
     return path if path.isascii() else ascii(path)
 
 
-def _to_stdout(line: bytes) -> None:
+def to_stdout(line: bytes) -> None:
+    """Write a line in one call, so that those of several workers do not mix."""
     os.write(1, line)

@@ -18,7 +18,7 @@ from tests.support.wsgi import bearer, call, make_app, make_environ, open_servic
 MEMBERS = [
     *("time", "request_id", "client", "method", "path", "route", "service", "target", "status"),
     *("party", "reason", "user", "bytes_in", "bytes_out", "duration_ms", "queue_ms", "upstream_ms"),
-    *("gateway_ms", "attempts"),
+    *("gateway_ms", "attempts", "dry_run"),
 ]
 
 
