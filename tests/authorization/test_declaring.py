@@ -7,16 +7,27 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask, Request, Response
 
-from gateway import Identity, Service, any_of, current_identity, public, require, role
-from gateway.authorization import MARK, Access, Scope, authorize
+from gateway import (
+    Identity,
+    Service,
+    all_of,
+    any_of,
+    current_identity,
+    public,
+    require,
+    role,
+    scope,
+)
+from gateway.authorization import MARK, Access, authorize
+from gateway.authorization.parts import Permission, cheap_first
 from gateway.errors import Forbidden
 from tests.support.wsgi import Answer, bearer, call, make_app, stubbed
 
 
-def _holding(*permissions: str, roles: tuple[str, ...] = ()) -> Identity:
-    return Identity("ada", permissions=permissions, roles=roles)
+def _holding(*permissions: str, **more: tuple[str, ...]) -> Identity:
+    return Identity("ada", permissions=permissions, **more)  # type: ignore[arg-type]
 
 
 def _app(declare: Callable[[Service], object]) -> Flask:
@@ -60,12 +71,19 @@ def _ask(declare: Callable[[Service], object], *fields: tuple[str, str], path: s
     ],
 )
 def test_permission_and_wildcard(held: str, needed: str, has: bool) -> None:
-    assert Scope(needed).held_by(_holding(held)) is has
+    assert Permission(needed).held_by(_holding(held)) is has
 
 
 def test_role_is_matched_exactly() -> None:
     assert role("admin").held_by(_holding(roles=("admin",)))
     assert not role("admin").held_by(_holding("admin", roles=("Admin", "admin:*")))
+
+
+def test_scope_is_one_that_was_given_and_matched_exactly() -> None:
+    assert scope("orders.read").held_by(_holding(scopes=("orders.read",)))
+    assert not scope("orders:read").held_by(
+        _holding("orders:read", "orders:*", scopes=("orders:*",))
+    )
 
 
 def test_any_of_needs_one() -> None:
@@ -77,11 +95,49 @@ def test_any_of_needs_one() -> None:
         any_of()
 
 
+def test_all_of_needs_all_at_any_depth() -> None:
+    part = any_of(all_of("a", any_of("b", all_of(scope("c"), role("d")))), "e")
+    assert part.held_by(_holding("a", "b"))
+    assert part.held_by(_holding("a", roles=("d",), scopes=("c",)))
+    assert part.held_by(_holding("e"))
+    assert not part.held_by(_holding("a", roles=("d",)))
+    assert not part.held_by(_holding("b", roles=("d",), scopes=("c",)))
+    with pytest.raises(ValueError, match="at least one"):
+        all_of()
+
+
+@pytest.mark.parametrize(
+    ("part", "lacking"),
+    [
+        (all_of("held", "b"), "b"),
+        (all_of(any_of("held", "b"), "c"), "c"),
+        (any_of(all_of("held", "b"), all_of(scope("c"), role("d"))), "b c"),
+        (any_of("b", any_of("b", "c")), "b c"),
+        (all_of(role("d"), scope("held")), "held"),
+    ],
+)
+def test_lacking_is_what_a_client_could_ask_for(part: Any, lacking: str) -> None:
+    with pytest.raises(Forbidden) as refused:
+        authorize((part,), _holding("held"))
+    assert refused.value.slug == "insufficient_scope"
+    (value,) = dict(refused.value.extra_headers).values()
+    assert value.endswith(f'scope="{lacking}"')
+
+
+def test_parts_come_in_order_of_what_they_cost() -> None:
+    def asked(identity: Identity, request: Request) -> bool:
+        raise AssertionError
+
+    either = any_of(asked, "b")
+    parts = cheap_first((either, Permission("a"), all_of(either), role("c")))
+    assert list(map(str, parts)) == ["a", "role:c", "b or asked", "b or asked"]
+
+
 def test_authorize_names_all_that_is_missing() -> None:
-    parts = (Scope("a:b"), role("admin"), any_of("c", "d"), Scope("held"))
+    parts = (Permission("a:b"), role("admin"), any_of("c", "d"), Permission("held"))
     with pytest.raises(Forbidden) as refused:
         authorize(parts, _holding("held"))
-    assert 'scope="a:b role:admin c d"' in dict(refused.value.extra_headers)["WWW-Authenticate"]
+    assert 'scope="a:b c d"' in dict(refused.value.extra_headers)["WWW-Authenticate"]
 
 
 def test_all_parts_are_needed() -> None:
@@ -130,6 +186,44 @@ def test_lacking_token_is_403_and_names_the_scope() -> None:
     assert (answer.status, answer.code) == (403, "insufficient_scope")
     (challenge,) = answer.header("WWW-Authenticate")
     assert 'error="insufficient_scope", scope="a:b"' in challenge
+
+
+def test_a_missing_role_is_403_without_a_challenge() -> None:
+    answer = _ask(require(role("admin")), bearer("a:b"))
+    assert (answer.status, answer.code) == (403, "forbidden")
+    assert answer.header("WWW-Authenticate") == []
+    assert answer.json["detail"] == "This is not permitted."
+
+
+def test_a_scope_of_a_token_is_a_permission_and_a_permission_is_no_scope() -> None:
+    given = bearer(scope="orders.read other")
+    assert _ask(require(scope("orders.read")), given).status == 200
+    assert _ask(require("orders.read"), given).status == 200
+    answer = _ask(require(scope("orders.read")), bearer("orders.read"))
+    assert (answer.status, answer.code) == (403, "insufficient_scope")
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        lambda: require(7),  # type: ignore[arg-type]
+        lambda: require(None),  # type: ignore[arg-type]
+        lambda: require(["a:b"]),  # type: ignore[arg-type]
+        lambda: require(""),
+        lambda: require("a b"),
+        lambda: require('a"b'),
+        lambda: require("größe"),
+        lambda: any_of("a", all_of("b", 7)),  # type: ignore[arg-type]
+        lambda: role(""),
+        lambda: role(7),  # type: ignore[arg-type]
+        lambda: scope(role("a")),  # type: ignore[arg-type]
+        lambda: scope(""),
+        lambda: require(Service),  # type: ignore[arg-type]
+    ],
+)
+def test_nonsense_is_refused_when_it_is_declared(nonsense: Callable[[], object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        nonsense()
 
 
 def test_any_identity_is_enough_for_an_empty_requirement() -> None:
@@ -183,7 +277,11 @@ def test_declaring_returns_what_was_declared(declare: Callable[[Any], Any]) -> N
     [
         (Access(None, ()), "public"),
         (Access((), ()), "any identity"),
-        (Access((Scope("a:b"), role("x"), any_of("c", "d")), ()), "a:b and role:x and c d"),
+        (Access((any_of("c", "d"),), ()), "c or d"),
+        (
+            Access((Permission("a:b"), role("x"), any_of("c", all_of("d", scope("e")))), ()),
+            "a:b and role:x and (c or (d and scope:e))",
+        ),
     ],
 )
 def test_access_reads_well(access: Access, text: str) -> None:
