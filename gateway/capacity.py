@@ -7,7 +7,8 @@ forward or wait for it: `/healthz` and `/readyz` are answered whatever the backe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from gateway.errors import ClientGone, NotSent
 from gateway.exchange import Exchange
@@ -19,13 +20,14 @@ WAIT = 1.0
 
 class Capacity:
     """The `size` requests that this worker forwards at once, and `waiting` ones that may wait to
-    be; other workers have their own."""
+    be; other workers have their own. Half of those that wait may be held back by a limit."""
 
-    __slots__ = ("_slots", "_waiting")
+    __slots__ = ("_held", "_slots", "_waiting")
 
     def __init__(self, size: int, waiting: int = 0) -> None:
         self._slots = Slots(size)
         self._waiting = Slots(waiting)
+        self._held = Slots(waiting // 2)
 
     @property
     def taken(self) -> int:
@@ -38,13 +40,32 @@ class Capacity:
         Raises NotSent if none comes free, and at once if enough wait; sending again is safe.
         ClientGone if nobody was left to answer by then.
         """
-        if exchange.leave is None:
+        if not exchange.placed:
             waited = not self._slots.take(0)
             if waited and not self._wait():
-                raise NotSent("worker_busy", "The gateway is busy.", retry_after=1)
-            exchange.leave = self._slots.release
+                raise _busy()
+            exchange.placed = True
+            exchange.endings.append(self._slots.release)
             if waited and abandoned():
                 raise ClientGone
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """A place to wait in for what is not a place to forward: a limit that spaces requests.
+
+        Raises NotSent if half of the places are taken by such requests, or all by any.
+        """
+        if not self._held.take(0):
+            raise _busy()
+        try:
+            if not self._waiting.take(0):
+                raise _busy()
+            try:
+                yield
+            finally:
+                self._waiting.release()
+        finally:
+            self._held.release()
 
     def _wait(self) -> bool:
         if not self._waiting.take(0):
@@ -53,3 +74,7 @@ class Capacity:
             return self._slots.take(time.monotonic() + WAIT)
         finally:
             self._waiting.release()
+
+
+def _busy() -> NotSent:
+    return NotSent("worker_busy", "The gateway is busy.", retry_after=1)

@@ -1,7 +1,7 @@
-"""Moving windows in the embedded store: exact across all workers of a machine.
+"""Windows in the embedded store: exact across all workers of a machine.
 
-The table `windows` has a History for each key. The table `expiry` has, as milliseconds and key,
-when to look whether the key can be forgotten.
+The table `windows` has a History for each moving window, a StoredLevel for each bucket and period.
+The table `expiry` has, as milliseconds and key, when to look whether the key can be forgotten.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.rate_limiting.history import History, expiry_of
-from gateway.rate_limiting.windows import Hit, Window, spent
+from gateway.rate_limiting.stored_level import StoredLevel, level_expiry
+from gateway.rate_limiting.windows import Hit, Window, counts, is_level, name_of, refused
 from gateway.state import EmbeddedStore
 
 log = logging.getLogger("gateway.rate_limiting")
@@ -28,9 +29,9 @@ _SWEEP_MOST = 32
 _COMPLAIN = 60.0
 
 
-def digest(key: str, seconds: int) -> bytes:
+def digest(hit: Hit) -> bytes:
     """A key of fixed length: LMDB's are bounded, names of users are not."""
-    return hashlib.blake2b(f"{seconds}|{key}".encode(), digest_size=16).digest()
+    return hashlib.blake2b(name_of(hit).encode(), digest_size=16).digest()
 
 
 class EmbeddedWindows:
@@ -46,36 +47,30 @@ class EmbeddedWindows:
 
     def acquire(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:
         """See Windows.acquire."""
-        names = [digest(hit.key, hit.seconds) for hit in hits]
+        names = [digest(hit) for hit in hits]
         with self._store.write(b"windows") as transaction:
             now = self._clock()
             found = [
-                History(transaction, name, hit.seconds, now)
-                for name, hit in zip(names, hits, strict=True)
+                _find(transaction, name, hit, now) for name, hit in zip(names, hits, strict=True)
             ]
-            windows = [h.window(hit, now) for h, hit in zip(found, hits, strict=True)]
-            if any(window.retry for window in windows):
+            windows = [f.window(hit, now) for f, hit in zip(found, hits, strict=True)]
+            if refused(hits, windows):
                 return False, windows
-            lost = self._count(transaction, names, found, hits, now)
+            grown = 0
+            for index, hit in enumerate(hits):
+                window = windows[index]
+                if counts(hit, window):
+                    kept = found[index]
+                    windows[index] = kept.count(hit, window, now)
+                    grown += kept.begun
+                    if not kept.known:
+                        self._watch(transaction, names[index], kept.expires)
+            lost = self._make_room(transaction, now, grown)
         if lost:
             self._complain()
-        return True, [spent(h, w) for h, w in zip(hits, windows, strict=True)]
+        return True, windows
 
-    def _count(
-        self,
-        transaction: Any,
-        names: Sequence[bytes],
-        found: Sequence[History],
-        hits: Sequence[Hit],
-        now: float,
-    ) -> int:
-        grown = 0
-        for name, history, hit in zip(names, found, hits, strict=True):
-            if hit.cost:
-                expires, blocks = history.append(now, hit.cost)
-                grown += blocks
-                if not history.known:
-                    self._watch(transaction, name, expires)
+    def _make_room(self, transaction: Any, now: float, grown: int) -> int:
         # More can go than comes, or a crowd of new clients would fill the store.
         most = _SWEEP_MOST if random.random() < _SWEEP_ODDS else 2 * grown  # noqa: S311  no secret
         return self._sweep(transaction, now, most) if most else 0
@@ -84,14 +79,12 @@ class EmbeddedWindows:
         """See Windows.peek."""
         with self._store.read(b"windows") as transaction:
             now = self._clock()
-            name = digest(hit.key, hit.seconds)
-            return History(transaction, name, hit.seconds, now).window(hit, now)
+            return _find(transaction, digest(hit), hit, now).window(hit, now)
 
-    def clear(self, key: str, seconds: int) -> None:
+    def clear(self, hit: Hit) -> None:
         """See Windows.clear."""
         with self._store.write(b"windows") as transaction:
-            name = digest(key, seconds)
-            History(transaction, name, seconds, self._clock()).delete()
+            _find(transaction, digest(hit), hit, self._clock()).delete()
 
     def check(self) -> bool:
         """Whether the store can be opened."""
@@ -112,15 +105,15 @@ class EmbeddedWindows:
             name = self._next(transaction, b"" if crowded else due)
             if name is None:
                 break
-            stored = transaction.get(name + b"m")
-            if stored is None:
+            expires = _expiry(transaction, name)
+            if expires is None:
                 continue
-            expires = expiry_of(stored)
             if expires > now and not crowded:
                 self._watch(transaction, name, expires)
                 continue
             lost += expires > now
             History(transaction, name, 0, now).delete()
+            StoredLevel(transaction, name).delete()
         return lost
 
     def _next(self, transaction: Any, due: bytes) -> bytes | None:
@@ -137,3 +130,18 @@ class EmbeddedWindows:
         if now >= self._complained + _COMPLAIN:
             self._complained = now
             log.warning("rate limit store lmdb is crowded: hits are forgotten before they expire")
+
+
+def _find(transaction: Any, name: bytes, hit: Hit, now: float) -> History | StoredLevel:
+    if is_level(hit):
+        return StoredLevel(transaction, name)
+    return History(transaction, name, hit.seconds, now)
+
+
+def _expiry(transaction: Any, name: bytes) -> float | None:
+    """When all that was counted under a name has expired; None if there is nothing."""
+    times = transaction.get(name + b"m")
+    if times is not None:
+        return expiry_of(times)
+    level = transaction.get(name + b"l")
+    return None if level is None else level_expiry(level)

@@ -13,7 +13,7 @@ from gateway.rate_limiting.deciding import EndpointLimits
 from gateway.rate_limiting.extension import limiter
 from gateway.rate_limiting.fields import policy
 from gateway.rate_limiting.keys import client_key
-from gateway.rate_limiting.rules import EXEMPT, MARK, Rule, distinct, rules_of
+from gateway.rate_limiting.rules import EVERYBODY, EXEMPT, MARK, Rule, distinct, rules_of
 from gateway.routes import UNMATCHED, Route
 
 
@@ -27,12 +27,12 @@ def compile_limits(
     known: dict[str, list[Rule]] = {}
     for endpoint, route in [*routes.items(), ("", UNMATCHED)]:
         view = app.view_functions.get(endpoint)
-        owners = _blueprints(app, endpoint)
-        exempt = any(getattr(obj, EXEMPT, False) for obj in (view, *owners.values()))
+        around = owners(app, endpoint)
+        exempt = any(getattr(obj, EXEMPT, False) for obj in (view, *around.values()))
         if route.internal or exempt:
             continue
         rules = everybody + _read(getattr(view, MARK, []), endpoint, faults, f"view {endpoint!r}")
-        for name, owner in owners.items():
+        for name, owner in around.items():
             if name not in known:
                 known[name] = _read(getattr(owner, MARK, []), name, faults, f"service {name!r}")
             rules += known[name]
@@ -41,12 +41,25 @@ def compile_limits(
         except ValueError as error:
             faults.append(f"view {endpoint!r}: {error}")
         else:
-            if kept:
-                limits[endpoint] = EndpointLimits(kept, policy(kept))
+            limits[endpoint] = EndpointLimits(kept, policy(kept))
+            faults += [one for one in _too_long(app, route, kept) if one not in faults]
     return faults
 
 
-def _blueprints(app: Flask, endpoint: str) -> dict[str, AnyBlueprint]:
+def _too_long(app: Flask, route: Route, rules: Sequence[Rule]) -> list[str]:
+    """Paced limits that would hold a request back until it has no time left."""
+    total = route.service.timeouts.total if route.service is not None else None
+    if total is None:
+        total = app.extensions["gateway"].settings.TOTAL_TIMEOUT
+    return [
+        f"limit {rule.name!r}: burst={rule.burst} lets requests wait for {longest:g} s,"
+        f" but they have {total:g} s in all"
+        for rule in rules
+        if not rule.nodelay and (longest := (rule.burst or 0) * rule.seconds / rule.limit) >= total
+    ]
+
+
+def owners(app: Flask, endpoint: str) -> dict[str, AnyBlueprint]:
     """The service an endpoint belongs to, and the blueprints between them."""
     found: dict[str, AnyBlueprint] = {}
     name = endpoint
@@ -58,13 +71,16 @@ def _blueprints(app: Flask, endpoint: str) -> dict[str, AnyBlueprint]:
 
 
 def _everybody(default: str, user: str, faults: list[str]) -> list[Rule]:
-    shared = [limiter.limit(default)] if default else []
-    users = [limiter.limit(user)] if user else []
     # The scopes are none that a service could have.
     return [
-        *_read(shared, "default", faults, "RATE_LIMIT_DEFAULT", "*default"),
-        *map(_users_only, _read(users, "user", faults, "RATE_LIMIT_USER", "*user")),
+        *setting_rules(default, "default", faults, "RATE_LIMIT_DEFAULT", EVERYBODY),
+        *map(_users_only, setting_rules(user, "user", faults, "RATE_LIMIT_USER", "*user")),
     ]
+
+
+def setting_rules(text: str, name: str, faults: list[str], where: str, scope: str) -> list[Rule]:
+    """The rules of a setting, none where it is empty; what is wrong with it is added to faults."""
+    return _read([limiter.limit(text)] if text else [], name, faults, where, scope)
 
 
 def _read(

@@ -15,11 +15,14 @@ from flask import Blueprint, Flask, Response, request
 from flask_limiter import RouteLimit
 from limits.strategies import MovingWindowRateLimiter
 
+from gateway.authentication.identity import Identity
+from gateway.rate_limiting.concurrency.declaring import DeclaredConcurrency, Per
+from gateway.rate_limiting.context import LimitContext
 from gateway.rate_limiting.deciding import EndpointLimits, decide
 from gateway.rate_limiting.keys import client_key
 from gateway.rate_limiting.rules import EXEMPT, MARK
 from gateway.rate_limiting.storage import WindowStorage
-from gateway.rate_limiting.windows import OnFailure, Windows
+from gateway.rate_limiting.windows import OnFailure
 from gateway.routes import UNMATCHED, Route
 
 T = TypeVar("T", bound=Callable[..., Any] | Blueprint)
@@ -55,11 +58,13 @@ class DeclaredLimit(RouteLimit):
 
 
 class Limiter(flask_limiter.Limiter):
-    """The gateway's Flask-Limiter. Declare with `limit`, `shared_limit` and `exempt`:
+    """The gateway's Flask-Limiter. Declare with `limit`, `shared_limit`, `concurrency`
+    and `exempt`:
 
         limiter.limit("100/minute")(orders)      shared by all paths of the service
         @limiter.limit("5/minute")               on top, for one view
         @limiter.limit("10/minute", cost=5, methods=["POST"])
+        limiter.concurrency(50)(orders)          at the same time
         limiter.exempt(status)                   no limits at all
 
     A limit that cannot be read is a fault at start.
@@ -95,9 +100,9 @@ class Limiter(flask_limiter.Limiter):
         burst: None, a moving window. A number: a token bucket, in which requests are spaced by
         `limit_value`, and so many more may come at once; 0 permits none ahead of its time.
         nodelay: whether those go on at once, or each when its time has come. deduct_when: count
-        after the response, and only if this says so of it. dry_run: count and log, refuse
-        nothing. on_failure: when the shared store cannot be asked, "local" counts in this machine
-        or worker, "open" lets pass, "closed" answers 503.
+        after the response, and only if this says so of it; room is asked for before. dry_run:
+        count and log, refuse nothing. on_failure: when the shared store cannot be asked, "local"
+        counts in this machine or worker, "open" lets pass, "closed" answers 503.
         """
         return DeclaredLimit(
             options=Options(burst, nodelay, deduct_when, dry_run, on_failure),
@@ -114,6 +119,22 @@ class Limiter(flask_limiter.Limiter):
             cost=cost,
         )
 
+    def concurrency(
+        self,
+        limit: int,
+        *,
+        per: Per = "all",
+        dry_run: bool = False,
+        on_failure: OnFailure = "local",
+    ) -> DeclaredConcurrency:
+        """Let a service or a view have at most `limit` requests at the same time, from their
+        arrival here to the last byte of their answer; more are refused with 429.
+
+        per: "all" counts everybody's together, "identity" those of each user, else address.
+        dry_run, on_failure: as of `limit`.
+        """
+        return DeclaredConcurrency(limit, per, dry_run, on_failure)
+
     def shared_limit(self, limit_value: str, scope: str, **options: Any) -> DeclaredLimit:  # type: ignore[override]
         """One limit for all views and services that name the same `scope`."""
         return self.limit(limit_value, scope=scope, shared=True, **options)
@@ -126,29 +147,41 @@ class Limiter(flask_limiter.Limiter):
         return obj
 
     def init_app(  # called once, by create_app
-        self, app: Flask, windows: Windows | None = None, *, headers: bool = True
+        self,
+        app: Flask,
+        context: LimitContext | None = None,
     ) -> None:
-        """Decide the application's limits in `windows`. Registers the `before_request` hook."""
-        if windows is None:
+        """Decide the application's limits. Registers the `before_request` hook."""
+        if context is None:
             raise TypeError("the gateway's limiter is set up by create_app")
-        self._storage = WindowStorage(windows)
+        self._storage = WindowStorage(context.windows)
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._strategy = "moving-window"
         self.initialized = True
         app.extensions.setdefault("limiter", set()).add(self)
         endpoints: dict[str, EndpointLimits] = {}
         app.extensions["gateway_limits"] = endpoints
-        app.before_request(self._hook(endpoints, windows, headers))
+        app.before_request(self._hook(endpoints, context))
 
     def _hook(
-        self, endpoints: Mapping[str, EndpointLimits], windows: Windows, tell: bool
+        self, endpoints: Mapping[str, EndpointLimits], context: LimitContext
     ) -> Callable[[], None]:
+        plans, exempt = context.plans, context.exempt
+
         def check_limits() -> None:
             environ = request.environ
             route: Route = environ.get("gateway.route", UNMATCHED)
             limits = endpoints.get(route.endpoint)
-            if limits is not None and not any(lifted() for lifted in self._request_filters):
-                decide(limits, windows, environ, tell)
+            if limits is None or exempt.cover(environ):
+                return
+            identity: Identity | None = environ.get("gateway.identity")
+            plan = None if identity is None else plans.plan_of(identity)
+            if plan is not None:
+                limits = plans.applied(route.endpoint, limits, plan)
+            if (limits.rules or limits.quotas) and not any(
+                lifted() for lifted in self._request_filters
+            ):
+                decide(limits, context, environ)
 
         return check_limits
 

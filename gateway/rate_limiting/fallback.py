@@ -1,4 +1,7 @@
-"""Windows that go on when their store does not: the local store steps in, and says so."""
+"""Windows that go on when their store does not: the local store steps in, and says so.
+
+Each hit says what it wants then: to be decided locally, to pass, or to have the request refused.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from gateway.rate_limiting.windows import Hit, Window, Windows
+from gateway.rate_limiting.windows import (
+    Hit,
+    StoreUnavailable,
+    Window,
+    Windows,
+    untouched,
+)
 
 # How long nobody else tries a primary that one request is waiting for.
 _TRYING = 30.0
@@ -17,8 +26,13 @@ log = logging.getLogger("gateway.rate_limiting")
 class FallbackWindows:
     """Asks `primary`; while it fails, `local` decides with the same limits.
 
-    `counted` is called for every decision made locally. The primary is tried again each `pause`
-    seconds, by one request. Which store answers is remembered by this worker alone.
+    So for hits whose on_failure is "local". With one that is "closed" the request is refused:
+    acquire raises StoreUnavailable. "open" ones pass uncounted, as do "closed" ones that refuse
+    nothing. `primary` is the store that counts; that `local` may have a store of its own to fall
+    back to makes no difference to them.
+
+    `counted` is called for every decision that the primary did not make. The primary is tried again
+    each `pause` seconds, by one request. Which store answers is remembered by this worker alone.
     """
 
     def __init__(
@@ -30,6 +44,7 @@ class FallbackWindows:
         name: str = "shared",
         pause: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._primary = primary
         self._local = local
@@ -37,6 +52,7 @@ class FallbackWindows:
         self._name = name
         self._pause = pause
         self._clock = clock
+        self._wall = wall
         self._down_until: float | None = None
 
     @property
@@ -45,12 +61,12 @@ class FallbackWindows:
         return self._down_until is not None
 
     def acquire(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:
-        """See Windows.acquire. Raises what the local store raises."""
+        """See Windows.acquire. Raises StoreUnavailable, and what the local store raises."""
         down_until = self._down_until
         if down_until is not None:
             now = self._clock()
             if now < down_until:
-                return self._locally(hits)
+                return self._without(hits)
             self._down_until = now + _TRYING  # others stay local while this one tries
         try:
             answer = self._primary.acquire(hits)
@@ -62,24 +78,34 @@ class FallbackWindows:
                     type(error).__name__,
                 )
             self._down_until = self._clock() + self._pause
-            return self._locally(hits)
+            return self._without(hits)
         if down_until is not None:
             self._down_until = None
             log.warning("rate limit store %s is back", self._name)
         return answer
 
-    def _locally(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:
+    def _without(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:
+        """Decide without the primary."""
         self._counted()
-        return self._local.acquire(hits)
+        if all(hit.on_failure == "local" for hit in hits):
+            return self._local.acquire(hits)
+        if any(hit.on_failure == "closed" and not (hit.dry or hit.forced) for hit in hits):
+            raise StoreUnavailable(self._pause)
+        kept = [hit for hit in hits if hit.on_failure == "local"]
+        allowed, windows = self._local.acquire(kept) if kept else (True, [])
+        told, now = iter(windows), self._wall()
+        return allowed, [
+            next(told) if hit.on_failure == "local" else untouched(hit, now) for hit in hits
+        ]
 
     def peek(self, hit: Hit) -> Window:
         """See Windows.peek. Raises what the store raises that decides at the moment."""
         return (self._local if self.degraded else self._primary).peek(hit)
 
-    def clear(self, key: str, seconds: int) -> None:
+    def clear(self, hit: Hit) -> None:
         """See Windows.clear; in both stores. Raises what the primary raises."""
-        self._local.clear(key, seconds)
-        self._primary.clear(key, seconds)
+        self._local.clear(hit)
+        self._primary.clear(hit)
 
     def check(self) -> bool:
         """Whether the primary answers."""

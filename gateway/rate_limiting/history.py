@@ -14,7 +14,7 @@ from array import array
 from bisect import bisect_right
 from typing import Any
 
-from gateway.rate_limiting.windows import CLOCK_STEP, Hit, Window, judge
+from gateway.rate_limiting.windows import CLOCK_STEP, Hit, Window, judge, spent
 
 BLOCK = 64
 # Hits ever counted, first that may be live, oldest block; times of the first live and the newest
@@ -38,7 +38,8 @@ class History:
         self._name = name
         self._seconds = seconds
         self.total = self.first = self._tail = 0
-        self.oldest = self.newest = 0.0
+        self.oldest = self.newest = self.expires = 0.0
+        self.begun = 0
         stored = transaction.get(name + b"m")
         self.known = stored is not None
         if stored is not None:
@@ -82,8 +83,13 @@ class History:
             decisive = self._at(self.first + min(over, live) - 1)
         return judge(hit, live, self.oldest, decisive, now)
 
-    def append(self, now: float, count: int) -> tuple[float, int]:
-        """Count hits; returns when they expire, and how many blocks were begun."""
+    def count(self, hit: Hit, found: Window, now: float) -> Window:
+        """Count a hit that found this window; returns the window after it. Settles `expires`, and
+        how many blocks were `begun`."""
+        self._append(now, hit.cost if hit.cost <= hit.limit else hit.limit, hit.limit)
+        return spent(hit, found)
+
+    def _append(self, now: float, count: int, limit: int) -> None:
         if self.first == self.total:
             self.oldest = now
         else:
@@ -99,11 +105,15 @@ class History:
             self._transaction.put(key, block + stamp * fits)
             left, written, offset, block = left - fits, written + 1, 0, b""
         self.total += count
+        if self.total - self.first > limit:
+            # Only by force there are more, and those before the newest `limit` decide nothing.
+            self.first = self.total - limit
+            self.oldest = self._at(self.first)
         self._drop_old(written + 4)
-        expires = now + self._seconds
+        self.begun = begun + written - 1
+        self.expires = expires = now + self._seconds
         meta = _META.pack(self.total, self.first, self._tail, self.oldest, now, expires)
         self._transaction.put(self._name + b"m", meta)
-        return expires, begun + written - 1
 
     def _drop_old(self, most: int) -> None:
         """Delete blocks without a live hit: more than are written, but not very many at once."""

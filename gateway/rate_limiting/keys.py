@@ -15,9 +15,10 @@ def client_key() -> str:
 
 
 def key_of(environ: dict[str, Any]) -> str:
-    """The key of a request. An IPv6 client counts by its /64, which is what one customer gets."""
+    """The key of a request. An IPv6 client counts by its /64, which is what one customer gets. So
+    does whoever was let in without a name."""
     identity = environ.get("gateway.identity")
-    if identity is not None:
+    if identity is not None and identity.subject:
         return f"{identity.kind}:{identity.subject}"
     return "ip:" + _network(environ["gateway.edge"].address)
 

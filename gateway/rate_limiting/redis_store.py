@@ -1,4 +1,4 @@
-"""Moving windows in Redis: exact across machines, decided inside Redis by its own clock."""
+"""Windows in Redis: exact across machines, decided inside Redis by its own clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
-from gateway.rate_limiting.windows import CLOCK_STEP, Hit, Window
+from gateway.rate_limiting.windows import CLOCK_STEP, Hit, Window, capacity_of, name_of, waits
 
 _SCRIPT = (Path(__file__).parent / "acquire.lua").read_text()
 # One hash tag, so that all windows of a request are on one node of a cluster.
@@ -56,24 +56,40 @@ class RedisWindows:
 
     def _ask(self, hits: Sequence[Hit], *, count: bool) -> tuple[bool, list[Window]]:
         arguments: list[str | int] = [os.urandom(8).hex(), int(count), int(CLOCK_STEP)]
-        for hit in hits:
-            arguments += [hit.limit, hit.seconds, hit.cost]
-        keys = [_name(hit.key, hit.seconds) for hit in hits]
-        answer: list[int] = self._acquire(keys=keys, args=arguments)
+        arguments += map(_told, hits)
+        answer: list[int] = self._acquire(
+            keys=[_PREFIX + name_of(hit) for hit in hits], args=arguments
+        )
+        counted = count and answer[0] == 1
         windows = [
-            Window(answer[i], answer[i + 1] / 1000, answer[i + 2] / 1000)
-            for i in range(1, len(answer), 3)
+            _window(hit, answer[i], answer[i + 1] / 1000, answer[i + 2] / 1000, counted)
+            for hit, i in zip(hits, range(1, len(answer), 3), strict=True)
         ]
-        return bool(answer[0]), windows
+        return answer[0] == 1, windows
 
-    def clear(self, key: str, seconds: int) -> None:
+    def clear(self, hit: Hit) -> None:
         """See Windows.clear."""
-        self._client.delete(_name(key, seconds))
+        self._client.delete(_PREFIX + name_of(hit))
 
     def check(self) -> bool:
         """Whether Redis answers."""
         return bool(self._client.ping())
 
 
-def _name(key: str, seconds: int) -> str:
-    return f"{_PREFIX}{seconds}|{key}"
+def _told(hit: Hit) -> str:
+    """A hit as the script reads it."""
+    kind, extra = "w", 0.0
+    if hit.ends is not None:
+        kind, extra = "p", hit.ends
+    elif hit.burst is not None:
+        kind, extra = "b", capacity_of(hit)
+    refuses = "n" if hit.dry or hit.forced else "y"
+    counts = "n" if hit.peek else "a" if hit.forced else "r"
+    return f"{kind}{refuses}{counts} {hit.limit} {hit.seconds} {hit.cost} {extra}"
+
+
+def _window(hit: Hit, remaining: int, reset: float, retry: float, counted: bool) -> Window:
+    wait = 0.0
+    if counted and waits(hit):  # the bucket was so full before
+        wait = max(reset - hit.cost * hit.seconds / hit.limit, 0.0)
+    return Window(remaining, reset, retry, wait)

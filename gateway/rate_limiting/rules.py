@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
 from flask import Response
 from flask_limiter import Limit
@@ -16,6 +16,8 @@ from gateway.rate_limiting.windows import Hit, OnFailure
 
 MARK = "__gateway_limits__"
 EXEMPT = "__gateway_exempt__"
+#: The scope of RATE_LIMIT_DEFAULT: none that a service could have.
+EVERYBODY = "*default"
 
 # What may stand between the quotes of a header field (RFC 9651 section 3.3.3).
 _NAME = re.compile(r"[ !#-\[\]-~]+")
@@ -47,6 +49,11 @@ class Rule:
     dry_run: bool = False
     on_failure: OnFailure = "local"
 
+    @property
+    def capacity(self) -> int:
+        """How much may be counted at once when nothing was before."""
+        return self.limit if self.burst is None else self.burst + 1
+
     def hit(self, environ: dict[str, Any], key: str) -> Hit | None:
         """What to count for a request whose usual key is `key`; None if the rule does not apply."""
         method = environ["REQUEST_METHOD"]
@@ -70,6 +77,7 @@ class Rule:
             burst=self.burst,
             paced=not self.nodelay,
             dry=self.dry_run,
+            peek=self.deduct_when is not None,
             on_failure=self.on_failure,
         )
 
@@ -92,8 +100,8 @@ def _rule(
 ) -> Rule:
     seconds = item.get_expiry()
     cost = 1 if limit.cost is None else limit.cost
-    if not callable(cost) and not 0 < cost <= item.amount:
-        raise ValueError(f"cost {cost} does not lie between 1 and the limit, {item}")
+    options = _options(limit)
+    _check(options, cost, item)
     name = str(limit.scope) if limit.shared and limit.scope else name
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be told to clients: plain ASCII without quotes only")
@@ -110,8 +118,31 @@ def _rule(
         limit.per_method,
         limit.exempt_when,
         message=message() if callable(message) else message or "",
-        **_options(limit),
+        **options,
     )
+
+
+def _check(options: Mapping[str, Any], cost: int | Callable[[], int], item: RateLimitItem) -> None:
+    """Raises ValueError for options that cannot be kept."""
+    burst = options.get("burst")
+    if burst is not None and (type(burst) is not int or burst < 0):
+        raise ValueError(f"burst={burst!r} must be a whole number, 0 or more, or None")
+    if not options.get("nodelay", True) and burst is None:
+        raise ValueError("nodelay=False needs a burst: how many may wait for their time")
+    deduct_when = options.get("deduct_when")
+    if deduct_when is not None and not callable(deduct_when):
+        raise ValueError(f"deduct_when={deduct_when!r} is no function of a response")
+    if deduct_when is not None and not options.get("nodelay", True):
+        raise ValueError("deduct_when counts after the response: nodelay=False holds nothing back")
+    if options.get("on_failure", "local") not in get_args(OnFailure):
+        wrong = options["on_failure"]
+        raise ValueError(f"on_failure={wrong!r} must be one of {', '.join(get_args(OnFailure))}")
+    if callable(cost):
+        return
+    if burst is not None and not 0 < cost <= burst + 1:
+        raise ValueError(f"cost {cost} does not lie between 1 and burst + 1, {burst + 1}")
+    if burst is None and not 0 < cost <= item.amount:
+        raise ValueError(f"cost {cost} does not lie between 1 and the limit, {item}")
 
 
 def _options(limit: Limit) -> dict[str, Any]:
@@ -140,11 +171,12 @@ def distinct(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """The rules without repetitions, shortest window first, as Flask-Limiter orders them, each
     with a name of its own. Raises ValueError if two would count in one window."""
     kept = sorted(dict.fromkeys(rules), key=lambda rule: (rule.seconds, rule.limit))
-    windows: set[tuple[str, int, int]] = set()
+    windows: set[tuple[str, int, int, bool]] = set()
     names: Counter[str] = Counter()
     named = []
     for rule in kept:
-        window = (rule.scope, rule.limit, rule.seconds)
+        # A bucket and a window of the same numbers count apart.
+        window = (rule.scope, rule.limit, rule.seconds, rule.burst is None)
         if window in windows:
             raise ValueError(
                 f"two limits of {rule.limit} in {rule.seconds} s differ only in their options:"

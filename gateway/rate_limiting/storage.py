@@ -66,4 +66,4 @@ class WindowStorage(Storage, MovingWindowSupport):
         parts = key.rsplit("/", 3)
         if len(parts) == 4 and parts[2].isdigit() and parts[3] in GRANULARITIES:
             seconds = GRANULARITIES[parts[3]].GRANULARITY.seconds
-            self.windows.clear(key, int(parts[2]) * seconds)
+            self.windows.clear(Hit(key, 1, int(parts[2]) * seconds))

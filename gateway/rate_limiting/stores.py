@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from gateway.rate_limiting.embedded import EmbeddedWindows
 from gateway.rate_limiting.fallback import FallbackWindows
-from gateway.rate_limiting.windows import MemoryWindows, Windows
+from gateway.rate_limiting.memory import MemoryWindows
+from gateway.rate_limiting.windows import Windows
 from gateway.state import EmbeddedStore, store_folder
 from settings import Settings
 

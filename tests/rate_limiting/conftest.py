@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from flask.testing import FlaskClient
 
 from gateway import Service, create_app
 from gateway.rate_limiting.embedded import EmbeddedWindows
-from gateway.rate_limiting.windows import MemoryWindows
+from gateway.rate_limiting.memory import MemoryWindows
 from gateway.state import EmbeddedStore
 from settings import Settings
 from tests.rate_limiting.redis_server import BINARY, RedisServer, start_redis
-from tests.rate_limiting.shifted import Clock, Store, mover, shifter
+from tests.rate_limiting.shifted import Clock, Store, redis_store, store_of
 from tests.support.gunicorn import SECRET
 
+_fresh = itertools.count()
 MakeClient = Callable[..., FlaskClient]
 
 
@@ -44,16 +46,22 @@ def store(
     """Each of the stores; tests of a module share it, so they take keys of their own."""
     clock = Clock()
     if request.param == "memory":
-        yield Store(MemoryWindows(clock), mover(clock))
+        yield store_of(MemoryWindows(clock), clock)
     elif request.param == "lmdb":
         opened = EmbeddedStore(tmp_path_factory.mktemp("lmdb"))
-        yield Store(EmbeddedWindows(opened, clock), mover(clock))
+        yield store_of(EmbeddedWindows(opened, clock), clock)
         opened.close()
     else:
         from gateway.rate_limiting.redis_store import RedisWindows
 
         server: RedisServer = request.getfixturevalue("redis_server")
-        yield Store(RedisWindows(server.url, 5.0), shifter(server.url), slack=5.0)
+        yield redis_store(RedisWindows(server.url, 5.0), server.url)
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that no other test has used."""
+    return f"key {next(_fresh)}"
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 
 from gateway.rate_limiting import embedded as module
 from gateway.rate_limiting.embedded import EmbeddedWindows
-from gateway.rate_limiting.windows import Hit, MemoryWindows
+from gateway.rate_limiting.memory import MemoryWindows
+from gateway.rate_limiting.windows import Hit
 from gateway.state import EmbeddedStore, StoreFull, files
 from tests.rate_limiting.shifted import Clock
 from tests.support.gunicorn import ROOT
@@ -42,6 +43,40 @@ def test_a_crowd_of_clients_does_not_stay(embedded: EmbeddedStore) -> None:
         if number % 500 == 499:
             sizes.append(entries(embedded))
     assert max(sizes[1:]) < 1.2 * sizes[0], "there is more and more of it"
+
+
+@pytest.mark.usefixtures("no_chance")
+def test_levels_of_a_crowd_do_not_stay(embedded: EmbeddedStore) -> None:
+    clock = Clock()
+    windows = EmbeddedWindows(embedded, clock)
+    sizes = []
+    for number in range(3000):
+        bucket = Hit(f"client {number}", 5, 10, burst=3)
+        period = Hit(f"client {number}", 9, 60, ends=clock.now + 30)
+        assert windows.acquire([bucket, period])[0]
+        clock.now += 1
+        if number % 500 == 499:
+            sizes.append(entries(embedded))
+    assert max(sizes[1:]) < 1.2 * sizes[0], "there is more and more of it"
+
+
+def test_used_levels_are_not_swept(
+    embedded: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SWEEP_ODDS", 1.0)
+    clock = Clock()
+    windows = EmbeddedWindows(embedded, clock)
+    bucket = Hit("busy", 1, 60, burst=500)
+    period = Hit("busy", 500, 86400, ends=clock.now + 86400)
+    for _ in range(100):
+        windows.acquire([bucket, period])
+        clock.now += 30
+    assert windows.peek(bucket).remaining == 501 - 50
+    assert windows.peek(period).remaining == 400
+    assert entries(embedded) == 4
+    clock.now += 86400 + 300
+    windows.acquire([Hit("another", 1, 1)])
+    assert entries(embedded) == 3
 
 
 @pytest.mark.usefixtures("no_chance")
@@ -131,19 +166,22 @@ def test_memory_is_bounded() -> None:
     windows = MemoryWindows(Clock(), most=100)
     for number in range(1000):
         windows.acquire([Hit(f"client {number}", 9, 3600)])
+        windows.acquire([Hit(f"client {number}", 9, 3600, burst=1)])
     assert windows.peek(Hit("client 999", 9, 3600)).remaining == 8
     assert windows.peek(Hit("client 0", 9, 3600)).remaining == 9
-    assert len(windows._hits) == 100
+    assert len(windows._kept) == 100
 
 
 def test_memory_forgets_what_expired() -> None:
     clock = Clock()
     windows = MemoryWindows(clock)
     for number in range(1000):
-        windows.acquire([Hit(f"client {number}", 9, 60)])
+        name = f"client {number}"
+        period = Hit(name, 9, 60, ends=clock.now + 60)
+        windows.acquire([Hit(name, 9, 60), Hit(name, 9, 60, burst=3), period])
     clock.now += 121
     windows.acquire([Hit("another", 9, 60)])
-    assert len(windows._hits) == 1
+    assert len(windows._kept) == 1
 
 
 _SWITCHES = """
@@ -180,7 +218,9 @@ gc.set_threshold(1, 1, 1)
 
 def work(number):
     for _ in range(20):
-        windows.acquire([Hit(f"{number % 7}", 100, 1), Hit(f"{number}", 100, 3600)])
+        bucket = Hit(f"{number % 7}", 100, 1, burst=50)
+        period = Hit(f"{number % 5}", 10**6, 86400, ends=4e9)
+        windows.acquire([Hit(f"{number % 7}", 100, 1), Hit(f"{number}", 100, 3600), bucket, period])
         gevent.sleep(0)
 
 gevent.joinall([gevent.spawn(work, number) for number in range(40)], raise_error=True)

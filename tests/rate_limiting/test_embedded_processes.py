@@ -62,9 +62,19 @@ def read(counted: Any) -> int:
     return int(counted.value)
 
 
-@pytest.mark.parametrize("limit", [1, 100, 3000])
-def test_four_processes_are_exact(tmp_path: Path, limit: int) -> None:
-    hits = [Hit("one", limit, 3600), Hit("other", limit * 2, 3600)]
+def one_of(kind: str, limit: int) -> Hit:
+    """A hit that there is room for so often, whatever time passes in a test."""
+    if kind == "bucket":
+        return Hit("one", 1, 10**6, burst=limit - 1)
+    return Hit("one", limit, 3600, ends=None if kind == "window" else 4e9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [("window", 1), ("window", 100), ("window", 3000), ("bucket", 1000), ("period", 1000)],
+)
+def test_four_processes_are_exact(tmp_path: Path, kind: str, limit: int) -> None:
+    hits = [one_of(kind, limit), Hit("other", limit * 2, 3600)]
     results = _context.Queue()
     with processes(4, ask, tmp_path, hits, limit, results):
         allowed = sum(results.get(timeout=60) for _ in range(4))
@@ -112,7 +122,7 @@ def test_opening_waits_for_its_turn(tmp_path: Path) -> None:
 
 def test_kills_free_the_lock_and_corrupt_nothing(tmp_path: Path) -> None:
     limit, rounds = 10**9, 40
-    hits = [Hit("one", limit, 3600), Hit("two", limit, 3600)]
+    hits = [Hit("one", limit, 3600), Hit("two", limit, 3600, ends=4e9)]
     chance = random.Random(7)
     allowed = 0
     for _ in range(rounds):
@@ -139,9 +149,10 @@ def test_kills_free_the_lock_and_corrupt_nothing(tmp_path: Path) -> None:
     store.close()
 
 
-def test_kills_never_let_more_through(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["window", "bucket", "period"])
+def test_kills_never_let_more_through(tmp_path: Path, kind: str) -> None:
     limit, allowed = 10_000, 0
-    hits = [Hit("one", limit, 3600)]
+    hits = [one_of(kind, limit)]
     store = EmbeddedStore(tmp_path)
     windows = EmbeddedWindows(store)
     end = time.monotonic() + 60

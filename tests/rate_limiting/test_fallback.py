@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.rate_limiting.fallback import FallbackWindows
-from gateway.rate_limiting.windows import Hit, MemoryWindows, Window
+from gateway.rate_limiting.memory import MemoryWindows
+from gateway.rate_limiting.windows import Hit, Window
 from tests.rate_limiting.shifted import Clock
 
 HIT = Hit("key", 5, 60)
@@ -36,7 +37,13 @@ class Setting:
         self.primary, self.local = Fragile(), MemoryWindows()
         self.counted = 0
         self.windows = FallbackWindows(
-            self.primary, self.local, self.count, name="far", pause=1.0, clock=self.clock
+            self.primary,
+            self.local,
+            self.count,
+            name="far",
+            pause=1.0,
+            clock=self.clock,
+            wall=lambda: 1000.0,
         )
 
     def count(self) -> None:
@@ -145,5 +152,5 @@ def test_many_failures_at_once_are_one_line(
 def test_clear_clears_both(setting: Setting) -> None:
     setting.windows.acquire([HIT])
     setting.local.acquire([HIT])
-    setting.windows.clear(HIT.key, HIT.seconds)
+    setting.windows.clear(HIT)
     assert setting.left() == (5, 5)

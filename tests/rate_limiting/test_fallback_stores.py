@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from gateway import limiter
 from gateway.rate_limiting.embedded import EmbeddedWindows
 from gateway.rate_limiting.fallback import FallbackWindows
+from gateway.rate_limiting.memory import MemoryWindows
 from gateway.rate_limiting.redis_store import RedisWindows
-from gateway.rate_limiting.windows import Hit, MemoryWindows
+from gateway.rate_limiting.windows import Hit
 from gateway.state import EmbeddedStore, files
 from tests.rate_limiting.apps import passed, service
 from tests.rate_limiting.conftest import MakeClient

@@ -52,6 +52,24 @@ def test_every_limit_is_told() -> None:
     assert fields["RateLimit-Policy"] == '"a-1";q=10;w=1, "a-60";q=100;w=60'
 
 
+def test_fields_of_a_bucket() -> None:
+    rules = [Rule("a-1", "a", 10, 1, burst=20)]
+    assert dict(limit_fields(rules, [Window(20, 0.1, 0)], policy(rules))) == {
+        "X-RateLimit-Limit": "21",
+        "X-RateLimit-Remaining": "20",
+        "X-RateLimit-Reset": "1",
+        "RateLimit-Policy": '"a-1";q=10;w=1;burst=20',
+        "RateLimit": '"a-1";r=20;t=1',
+    }
+
+
+def test_a_bucket_is_as_tight_as_its_burst() -> None:
+    rules = [Rule("a-1", "a", 10, 1, burst=99), Rule("a-60", "a", 100, 60)]
+    fields = dict(limit_fields(rules, [Window(50, 0, 0), Window(60, 0, 0)], policy(rules)))
+    assert fields["X-RateLimit-Limit"] == "100"
+    assert fields["X-RateLimit-Remaining"] == "50"
+
+
 @pytest.mark.parametrize(
     ("retries", "seconds"), [([0.001], "1"), ([1.0], "1"), ([1.01], "2"), ([0.5, 59.2, 0], "60")]
 )

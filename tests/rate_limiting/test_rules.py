@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway import ConfigurationError, limiter
+from gateway import ConfigurationError, Service, Timeouts, limiter
 from gateway.rate_limiting.rules import Rule, distinct
-from tests.rate_limiting.apps import service, view
+from tests.rate_limiting.apps import passed, service, view
 from tests.rate_limiting.conftest import MakeClient
 
 
@@ -51,12 +51,60 @@ def test_all_faults_at_once(make_client: MakeClient) -> None:
         ({"cost": -1}, "cost -1"),
         ({"scope": "größe", "shared": True}, "größe"),
         ({"scope": 'a"b', "shared": True}, "quotes"),
+        ({"burst": -1}, "burst=-1 must"),
+        ({"burst": 2.5}, "burst=2.5 must"),
+        ({"burst": True}, "burst=True must"),
+        ({"burst": "20"}, "burst='20' must"),
+        ({"nodelay": False}, "nodelay=False needs a burst"),
+        ({"burst": 3, "cost": 5}, "cost 5 does not lie between 1 and burst"),
+        ({"burst": 3, "cost": 0}, "cost 0"),
+        ({"on_failure": "shut"}, "on_failure='shut' must be one of local, open, closed"),
+        ({"burst": 3, "nodelay": False}, "burst=3 lets requests wait for 36 s, .* 25 s in all"),
     ],
 )
 def test_options_that_cannot_be(make_client: MakeClient, options: Any, said: str) -> None:
     orders = service()
     limiter.limit("5/minute", **options)(orders)
     with pytest.raises(ConfigurationError, match=said):
+        make_client(orders)
+
+
+def test_a_burst_may_cost_more_than_the_rate(make_client: MakeClient) -> None:
+    orders = service()
+    limiter.limit("5/minute", burst=9, cost=10)(orders)
+    assert passed(make_client(orders), "/orders/x", 2) == 1
+
+
+def test_a_wait_is_measured_against_the_time_of_the_service(make_client: MakeClient) -> None:
+    def paced(total: float) -> Service:
+        orders = service(timeouts=Timeouts(total=total))
+        limiter.limit("5/minute", burst=3, nodelay=False)(orders)
+        view(orders, "/a")
+        view(orders, "/b")
+        return orders
+
+    make_client(paced(37))
+    with pytest.raises(ConfigurationError) as caught:
+        make_client(paced(36))
+    assert str(caught.value).count("lets requests wait") == 1
+
+
+def test_a_bucket_and_a_window_of_the_same_numbers(make_client: MakeClient) -> None:
+    orders = service()
+    limiter.limit("5/hour")(orders)
+    limiter.limit("5/hour", burst=2)(orders)
+    client = make_client(orders)
+    assert client.get("/orders/x").headers["RateLimit-Policy"] == (
+        '"orders-3600";q=5;w=3600, "orders-3600-2";q=5;w=3600;burst=2'
+    )
+    assert passed(client, "/orders/x", 5) == 2
+
+
+def test_two_bursts_in_one_bucket(make_client: MakeClient) -> None:
+    orders = service()
+    limiter.limit("5/minute", burst=1)(orders)
+    limiter.limit("5/minute", burst=2)(orders)
+    with pytest.raises(ConfigurationError, match="scope"):
         make_client(orders)
 
 

@@ -9,8 +9,9 @@ from limits import parse
 from limits.strategies import MovingWindowRateLimiter
 
 from gateway import limiter
+from gateway.rate_limiting.memory import MemoryWindows
 from gateway.rate_limiting.storage import WindowStorage
-from gateway.rate_limiting.windows import Hit, MemoryWindows
+from gateway.rate_limiting.windows import Hit
 from tests.rate_limiting.apps import service
 from tests.rate_limiting.conftest import MakeClient
 from tests.rate_limiting.shifted import Store

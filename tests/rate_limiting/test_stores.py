@@ -11,7 +11,8 @@ import pytest
 from gateway import ConfigurationError
 from gateway.rate_limiting import stores
 from gateway.rate_limiting.fallback import FallbackWindows
-from gateway.rate_limiting.windows import Hit, MemoryWindows
+from gateway.rate_limiting.memory import MemoryWindows
+from gateway.rate_limiting.windows import Hit
 from settings import Settings
 from tests.rate_limiting.conftest import MakeClient
 from tests.rate_limiting.redis_server import RedisServer

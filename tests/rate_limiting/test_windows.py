@@ -14,12 +14,6 @@ from tests.rate_limiting.shifted import Model, Store
 _fresh = itertools.count()
 
 
-@pytest.fixture
-def key() -> str:
-    """A key that no other test has used."""
-    return f"key {next(_fresh)}"
-
-
 def test_limit_of_one(store: Store, key: str) -> None:
     hit = Hit(key, 1, 60)
     assert store.windows.acquire([hit])[0]
@@ -161,7 +155,7 @@ def test_clock_set_back_far_begins_anew(store: Store, key: str) -> None:
 
 def test_clear(store: Store, key: str) -> None:
     store.windows.acquire([Hit(key, 100, 60, 100), Hit(key, 1, 3600)])
-    store.windows.clear(key, 60)
+    store.windows.clear(Hit(key, 100, 60))
     assert store.windows.peek(Hit(key, 100, 60)).remaining == 100
     assert store.windows.peek(Hit(key, 1, 3600)).remaining == 0
     assert store.windows.acquire([Hit(key, 100, 60, 100)])[0]

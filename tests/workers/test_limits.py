@@ -41,7 +41,12 @@ def get(address: Address, path: str = "/limited/view") -> int:
         return LOST
 
 
-def burst(address: Address, requests: int = REQUESTS, clients: int = 100) -> Counter[int]:
+def burst(
+    address: Address,
+    requests: int = REQUESTS,
+    clients: int = 100,
+    path: str = "/limited/view",
+) -> Counter[int]:
     """So many requests, as concurrently as so many clients can; counted by status."""
     found: Counter[int] = Counter()
     counting = threading.Lock()
@@ -50,7 +55,7 @@ def burst(address: Address, requests: int = REQUESTS, clients: int = 100) -> Cou
     def client() -> None:
         together.wait(30)
         for _ in range(requests // clients):
-            status = get(address)
+            status = get(address, path)
             with counting:
                 found[status] += 1
 
@@ -69,10 +74,15 @@ def limits(running: Gateway) -> dict[str, Any]:
     return dict(json.loads(reply.body)["limits"])
 
 
+KINDS = ["view", "bucket", "period"]
+
+
 @pytest.mark.parametrize("worker_class", ["gevent", "gthread"])
 def test_exact_over_the_embedded_store(worker_class: str) -> None:
     with gateway(worker_class) as running:
-        assert burst(running.address) == {200: LIMIT, 429: REQUESTS - LIMIT}
+        for kind in KINDS:
+            found = burst(running.address, path=f"/limited/{kind}")
+            assert (kind, found) == (kind, {200: LIMIT, 429: REQUESTS - LIMIT})
         assert limits(running) == {"store": "shared", "fallbacks": 0}
 
 
@@ -84,25 +94,31 @@ def test_exact_over_redis(worker_class: str) -> None:
         start_redis() as redis,
         gateway(worker_class, REDIS_URL=redis.url, REDIS_TIMEOUT="5") as running,
     ):
-        assert burst(running.address) == {200: LIMIT, 429: REQUESTS - LIMIT}
+        for kind in KINDS:
+            found = burst(running.address, path=f"/limited/{kind}")
+            assert (kind, found) == (kind, {200: LIMIT, 429: REQUESTS - LIMIT})
         assert limits(running) == {"store": "shared", "fallbacks": 0}
 
 
-@pytest.mark.parametrize("worker_class", ["gevent", "gthread"])
-def test_killed_worker(worker_class: str) -> None:
+@pytest.mark.parametrize(
+    ("worker_class", "kind"),
+    [("gevent", "view"), ("gthread", "view"), ("gevent", "bucket"), ("gthread", "period")],
+)
+def test_killed_worker(worker_class: str, kind: str) -> None:
+    path = f"/limited/{kind}"
     with gateway(worker_class) as running:
         victim = running.worker_pids()[0]
         killer = threading.Timer(0.1, os.kill, (victim, signal.SIGKILL))
         killer.start()
-        found = burst(running.address)
+        found = burst(running.address, path=path)
         killer.join()
         assert found.total() == REQUESTS
         assert set(found) <= {200, 429, LOST}
         # A lost request may have been counted.
         assert LIMIT - found[LOST] <= found[200] <= LIMIT
         assert wait_for(lambda: victim not in running.worker_pids())
-        assert wait_for(lambda: len(running.worker_pids()) == 4)
-        assert burst(running.address) == {429: REQUESTS}
+        assert wait_for(lambda: len(running.worker_pids()) == 4, 20)
+        assert burst(running.address, path=path) == {429: REQUESTS}
         assert limits(running)["store"] == "shared"
 
 

@@ -99,7 +99,10 @@ def test_worker_class(chosen: dict[str, str], used: str) -> None:
 
 
 def test_procfile_is_what_the_tests_run() -> None:
-    assert (ROOT / "Procfile").read_text() == "web: gunicorn -c python:gateway.server app:app\n"
+    assert (ROOT / "Procfile").read_text().splitlines() == [
+        "web: gunicorn -c python:gateway.server app:app",
+        "release: flask --app app gateway db upgrade",
+    ]
 
 
 def printed(outcome: Outcome) -> dict[str, str]:

@@ -1,0 +1,51 @@
+"""Limits by address, before anybody's credential is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask, request
+
+from gateway.rate_limiting.context import LimitContext
+from gateway.rate_limiting.deciding import EndpointLimits, decide
+from gateway.rate_limiting.endpoints import setting_rules
+from gateway.rate_limiting.failed_logins import FailedLogins
+from gateway.routes import UNMATCHED, Route
+
+if TYPE_CHECKING:
+    from gateway.authentication.authenticator import Judge
+
+
+def limit_addresses(app: Flask, context: LimitContext) -> list[str]:
+    """Count requests by address, if RATE_LIMIT_ADDRESS says so; returns the faults. To be called
+    before the hook that authenticates."""
+    faults: list[str] = []
+    where = "RATE_LIMIT_ADDRESS"
+    rules = setting_rules(context.settings.RATE_LIMIT_ADDRESS, "address", faults, where, "*address")
+    if not rules:
+        return faults
+    limits = EndpointLimits(tuple(rules), "")
+
+    def check_address() -> None:
+        environ = request.environ
+        route: Route = environ.get("gateway.route", UNMATCHED)
+        # Clients are told of the limits of who they are; these would be others.
+        known = app.extensions["gateway_limits"]  # all that are not exempt
+        if route.endpoint in known and not context.exempt.cover(environ):
+            decide(limits, context, environ, tell=False)
+
+    app.before_request(check_address)
+    return faults
+
+
+def judge_by_address(context: LimitContext) -> tuple[Judge | None, list[str]]:
+    """What judges credentials where RATE_LIMIT_FAILED_LOGINS bounds how many may be refused; None
+    where it does not. Also the faults."""
+    faults: list[str] = []
+    where = "RATE_LIMIT_FAILED_LOGINS"
+    settings = context.settings
+    rules = setting_rules(settings.RATE_LIMIT_FAILED_LOGINS, "logins", faults, where, "*logins")
+    if not rules:
+        return None, faults
+    dry = settings.RATE_LIMIT_DRY_RUN
+    return FailedLogins(rules, context.windows, context.exempt, dry=dry).judge, faults

@@ -1,0 +1,137 @@
+"""Slots that go on when their store does not: the local store steps in, and says so."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from gateway.rate_limiting.concurrency.slots import Claim, LocalStore, SlotStore
+from gateway.rate_limiting.windows import StoreUnavailable
+
+# How long nobody else tries a primary that one request or beat is waiting for.
+_TRYING = 30.0
+
+log = logging.getLogger("gateway.rate_limiting")
+
+
+class FallbackSlots:
+    """Asks `primary`; while it fails, `local` counts for claims whose on_failure is "local". With
+    one that is "closed", the request is refused; "open" ones are not counted.
+
+    Whichever store counts is first told what this worker holds, so that slots taken from the other
+    still count. The primary is tried again each `pause` seconds, by one request or beat. Which
+    store is used is remembered by this worker alone.
+    """
+
+    def __init__(
+        self,
+        primary: SlotStore,
+        local: LocalStore,
+        *,
+        name: str,
+        pause: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._primary = primary
+        self._local = local
+        self._name = name
+        self._pause = pause
+        self._clock = clock
+        self._down_until: float | None = None
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the local store is counting at the moment."""
+        return self._down_until is not None
+
+    def take(self, claims: Sequence[Claim], token: str) -> tuple[int, ...]:
+        """See SlotStore.take. Raises StoreUnavailable, and what the local store raises."""
+        down_until = self._down_until
+        if down_until is None or self._may_try(down_until):
+            try:
+                if down_until is not None:
+                    self._primary.keep()
+                full = self._primary.take(claims, token)
+            except Exception as error:  # noqa: BLE001  whatever its driver raises, requests go on
+                self._failed(error)
+            else:
+                if down_until is not None:
+                    self._works()
+                return full
+        return self._locally(claims, token)
+
+    def _locally(self, claims: Sequence[Claim], token: str) -> tuple[int, ...]:
+        if any(claim.on_failure == "closed" and not claim.dry for claim in claims):
+            raise StoreUnavailable(self._pause)
+        kept = [number for number, claim in enumerate(claims) if claim.on_failure == "local"]
+        full = self._local.take([claims[number] for number in kept], token) if kept else ()
+        return tuple(kept[number] for number in full)
+
+    def free(self, keys: Sequence[str], token: str) -> None:
+        """See SlotStore.free. What the primary did not hear, it is told at the beat, or it ends
+        there by itself. Raises what the local store raises."""
+        if self._down_until is not None:
+            self._local.free(keys, token)
+            return
+        try:
+            self._primary.free(keys, token)
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
+
+    def keep(self) -> bool:
+        """See SlotStore.keep. Raises what the local store raises."""
+        down_until = self._down_until
+        if down_until is None or self._may_try(down_until):
+            try:
+                asked = self._primary.keep()
+            except Exception as error:  # noqa: BLE001
+                self._failed(error)
+            else:
+                if down_until is not None:
+                    self._down_until = down_until
+                    if asked:
+                        self._works()
+        return self._local.keep() if self.degraded else True
+
+    def _may_try(self, down_until: float) -> bool:
+        now = self._clock()
+        if now < down_until:
+            return False
+        self._down_until = now + _TRYING
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        first = self._down_until is None
+        self._down_until = self._clock() + self._pause
+        if first:
+            log.warning("slots in %s failed (%s): counted locally", self._name, _kind(error))
+            try:
+                self._local.keep()
+            except Exception as wrong:  # noqa: BLE001  the next beat may do better
+                log.warning("slots: %s", _kind(wrong))
+
+    def _works(self) -> None:
+        self._down_until = None
+        log.warning("slots in %s are back", self._name)
+        try:
+            self._local.leave()
+        except Exception as error:  # noqa: BLE001  it is away, too
+            log.warning("slots: %s", _kind(error))
+
+
+class LocalFallback(FallbackSlots):
+    """One that may itself step in for another."""
+
+    def __init__(self, primary: LocalStore, local: LocalStore, *, name: str) -> None:
+        super().__init__(primary, local, name=name)
+        self._own = (primary, local)
+
+    def leave(self) -> None:
+        """See LocalStore.leave."""
+        for store in self._own:
+            store.leave()
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__
