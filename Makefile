@@ -43,6 +43,7 @@ soak: $(DEV) ## Run the long tests under load
 
 clean: ## Remove .venv, the development secret and all caches
 	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf tests/peers/*/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp, so that a second run is quick. Messages go to stderr: `make token` prints only a token.

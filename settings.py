@@ -7,14 +7,12 @@ The address of a service is not a field: it is `<NAME>_URL`, read by the service
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-CommaList = Annotated[tuple[str, ...], NoDecode]
+from gateway.setting_kinds import CommaList, HeaderNames, NameServers, Networks, PlansAsJson
 
 
 class Settings(BaseSettings):
@@ -71,7 +69,7 @@ class Settings(BaseSettings):
     )
 
     # -- edge ------------------------------------------------------------------------------
-    TRUSTED_PROXIES: CommaList = Field(
+    TRUSTED_PROXIES: Networks = Field(
         (),
         description="Peers whose `X-Forwarded-*` is believed: comma-separated CIDRs, and `unix`"
         " for a peer on a unix socket. Empty: nobody.",
@@ -113,7 +111,7 @@ class Settings(BaseSettings):
         "", description="PEM file of the authorities trusted for https backends. Empty: certifi's."
     )
 
-    DNS_SERVERS: CommaList = Field(
+    DNS_SERVERS: NameServers = Field(
         (),
         description="Name servers asked for `dns://` and `srv://` addresses: comma-separated"
         " `ip[:port]`, port 53 by default. Empty: those of `/etc/resolv.conf`.",
@@ -177,6 +175,48 @@ class Settings(BaseSettings):
     JWT_CACHE_SIZE: int = Field(
         10_000, ge=0, description="Verified tokens each worker remembers. 0: none."
     )
+    OIDC_ISSUERS: str = Field(
+        "",
+        description="OpenID Connect issuers whose tokens are accepted, comma-separated:"
+        " `https://issuer;audience=...;client_id=...` (docs/oidc.md). Empty: none.",
+    )
+    INTROSPECTION_URL: str = Field(
+        "",
+        description="Introspection endpoint of an authorisation server (RFC 7662), asked about"
+        " tokens that nothing else here can judge. Empty: none is asked.",
+    )
+    INTROSPECTION_CLIENT_ID: str = Field(
+        "", description="Who the gateway is to that server. Needed with INTROSPECTION_URL."
+    )
+    INTROSPECTION_CLIENT_SECRET: str = Field(
+        "", repr=False, description="Its secret there. Needed with INTROSPECTION_URL."
+    )
+    INTROSPECTION_AUTH: Literal["basic", "post"] = Field(
+        "basic",
+        description="How it proves that: `basic`, in the Authorization header, or `post`, in the"
+        " form.",
+    )
+    INTROSPECTION_PLAIN_HTTP: bool = Field(
+        False,
+        description="Let INTROSPECTION_URL be `http:` on another machine: who listens in between"
+        " then has the tokens and the secret. False: `https:`, or this machine.",
+    )
+    INTROSPECTION_TIMEOUT: float = Field(
+        2, gt=0, le=60, description="Seconds the server has to answer, or the request is 503."
+    )
+    INTROSPECTION_CACHE_SECONDS: float = Field(
+        60,
+        ge=0,
+        le=3600,
+        description="Seconds an answer is believed, so how long a revoked token still works; never"
+        " past the token's `exp`. 0: each request asks.",
+    )
+    INTROSPECTION_ISSUER: str = Field(
+        "", description="Required `iss` in the server's answer. Empty: not checked."
+    )
+    INTROSPECTION_AUDIENCE: str = Field(
+        "", description="Required `aud` in the server's answer. Empty: not checked."
+    )
     TOKEN_HEADER: str = Field(
         "x-access-tokens",
         pattern=r"^[A-Za-z0-9\-]*$",
@@ -184,6 +224,67 @@ class Settings(BaseSettings):
     )
     TOKEN_COOKIE: str = Field(
         "access_token", description="Cookie that may hold a token. Empty: none."
+    )
+    CLIENT_CERTIFICATES: HeaderNames = Field(
+        (),
+        description="Headers in which a trusted proxy hands on the client's certificate,"
+        " comma-separated, such as `X-Client-Cert` (docs/client_certificates.md). Empty: none.",
+    )
+    CLIENT_CERTIFICATE_CA_FILE: str = Field(
+        "",
+        description="PEM file of the authorities that may have issued them. Empty: those that the"
+        " proxy accepts.",
+    )
+    CLIENT_CERTIFICATE_ROLES: str = Field(
+        "",
+        description="Roles of certificates by subject: `subject=role role;subject=role`."
+        " Empty: none.",
+    )
+
+    API_KEYS: bool = Field(
+        False,
+        description="Accept the API keys of the database (docs/api_keys.md). False: none, and the"
+        " header passes to backends as any other.",
+    )
+    API_KEY_HEADER: str = Field(
+        "X-API-Key",
+        pattern=r"^[A-Za-z0-9\-]+$",
+        description="Header that holds an API key; with API_KEYS no backend is sent it.",
+    )
+    API_KEY_BASIC: bool = Field(
+        False,
+        description="Accept API keys as the password of HTTP basic authentication, too, with any"
+        " user name. False: `Authorization: Basic` is the backends' own.",
+    )
+    API_KEY_CACHE_SIZE: int = Field(
+        10_000, ge=1, description="API keys each worker remembers, and as many unknown key ids."
+    )
+    API_KEY_GRACE: float = Field(
+        300,
+        ge=0,
+        description="Seconds for which a worker goes on with the API keys it knows while the"
+        " database cannot be asked. 0: those are 503 at once, too.",
+    )
+
+    # -- what backends are told ------------------------------------------------------------
+    INTERNAL_TOKEN_KEY: str = Field(
+        "",
+        repr=False,
+        description="Private keys of the tokens that tell backends who asks, comma-separated:"
+        " `[kid=]ALG:file:/path.pem` or `[kid=]ALG:env:NAME`, where ALG is RS256, PS256, ES256,"
+        " EdDSA and so on. The first signs, all are published. Empty: no such tokens.",
+    )
+    INTERNAL_TOKEN_SECONDS: int = Field(
+        60, ge=5, le=3600, description="Seconds for which such a token is valid."
+    )
+    INTERNAL_TOKEN_HEADER: str = Field(
+        "X-Internal-Token",
+        pattern=r"^[A-Za-z0-9\-]+$",
+        description="Header that carries it. `Authorization`: as a bearer token, instead of the"
+        " client's.",
+    )
+    INTERNAL_TOKEN_ISSUER: str = Field(
+        "gatehouse", min_length=1, description="`iss` of such a token."
     )
 
     # -- how much may you use --------------------------------------------------------------
@@ -201,16 +302,55 @@ class Settings(BaseSettings):
     ALLOW_MEMORY_STATE: bool = Field(
         False, description="Permit `memory://` with several workers: each then counts alone."
     )
+    DATABASE_URL: str = Field(
+        "",
+        repr=False,
+        description="What keeps API keys and usage: `postgresql://user:password@host/name`, or"
+        " `sqlite:////path/name.db`. Empty: `gatehouse.db` in the working directory. Not opened"
+        " while nothing needs it.",
+    )
     RATE_LIMIT_DEFAULT: str = Field(
         "1000/minute",
-        description="Limits of every client over all services, such as `10/second;1000/hour`."
-        " Empty: none.",
+        description="Limits of every client over all services, such as `10/second;1000/hour`. A"
+        " plan's rate stands in their place. Empty: none.",
     )
     RATE_LIMIT_USER: str = Field(
         "", description="Further limits of every authenticated user. Empty: none."
     )
+    RATE_LIMIT_ADDRESS: str = Field(
+        "",
+        description="Limits of every address, counted before a credential is looked at, such as"
+        " `300/minute`. Empty: none.",
+    )
+    RATE_LIMIT_FAILED_LOGINS: str = Field(
+        "100/minute",
+        description="Credentials of one address that may be refused; beyond, those not known to be"
+        " good are answered with 429 and not looked at. Empty: any number.",
+    )
+    RATE_LIMIT_EXEMPT: CommaList = Field(
+        (),
+        description="Who no limit applies to: comma-separated addresses, CIDRs, and identities as"
+        " `kind:subject`, such as `user:ada`. Empty: nobody.",
+    )
+    RATE_LIMIT_DRY_RUN: bool = Field(
+        False,
+        description="Put all limits on trial: they count, and the access log tells whom they would"
+        " have refused (`dry_run`). False: they refuse.",
+    )
     RATE_LIMIT_HEADERS: bool = Field(
-        True, description="Tell clients their limits: `X-RateLimit-*`, `RateLimit`(`-Policy`)."
+        True,
+        description="Tell clients their limits: `X-RateLimit-*`, `RateLimit`(`-Policy`), and"
+        " `X-Quota-*`.",
+    )
+    PLANS: PlansAsJson = Field(
+        {},
+        description='Plans by name, as JSON: `{"free": {"rate": "5/second", "burst": 10, "quota":'
+        ' "1000/day", "concurrency": 2}}`. Empty: none.',
+    )
+    DEFAULT_PLAN: str = Field(
+        "",
+        description="Plan of authenticated callers that name none, or one that there is not."
+        " Empty: none, they have no plan's limits.",
     )
 
     SECRET_KEY: str = Field(
@@ -222,28 +362,24 @@ class Settings(BaseSettings):
 
     # -- what is seen ----------------------------------------------------------------------
     ACCESS_LOG: bool = Field(True, description="Write one JSON line per request to stdout.")
+    SECURITY_LOG: bool = Field(
+        True,
+        description="Write a JSON line to stdout for refused credentials, missing permissions,"
+        " forged identity fields and authorities that do not answer.",
+    )
+    SECURITY_LOG_RATE: int = Field(
+        100,
+        ge=0,
+        description="Such lines of one kind that a worker writes per second; the next one then"
+        " tells how many were left out. 0: any number.",
+    )
 
-    @field_validator("TRUSTED_PROXIES", "DNS_SERVERS", mode="before")
+    @field_validator("DEFAULT_PLAN")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("TRUSTED_PROXIES")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for part in value:
-            if part != "unix":
-                ipaddress.ip_network(part, strict=False)
-        return value
-
-    @field_validator("DNS_SERVERS")
-    @classmethod
-    def _name_servers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for part in value:
-            match = re.fullmatch(r"(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+))(?::\d{1,5})?", part)
-            ipaddress.ip_address((match[1] or match[2]) if match else part)
+    def _known_plan(cls, value: str, info: ValidationInfo) -> str:
+        plans = info.data.get("PLANS")  # not there if it is wrong itself
+        if value and plans is not None and value not in plans:
+            raise ValueError(f"there is no plan {value!r} in PLANS")
         return value
 
     @property

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gateway.application import create_app
     from gateway.authentication import Identity, current_identity
-    from gateway.authorization import READ, WRITE, any_of, public, require, role
+    from gateway.authentication.forward_auth import ForwardAuth
+    from gateway.authorization import READ, WRITE, all_of, any_of, public, require, role, scope
+    from gateway.authorization.decision_point import PolicyDecisionPoint
     from gateway.errors import ConfigurationError, NotSent, Refusal, UpstreamError
     from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest, UpstreamResponse
     from gateway.policies.bulkhead import Bulkhead
@@ -51,6 +53,7 @@ _WHERE = {
     "Ejection": "gateway.upstreams.ejection",
     "Fallback": "gateway.policies.fallback",
     "FaultInjection": "gateway.policies.fault_injection",
+    "ForwardAuth": "gateway.authentication.forward_auth",
     "Found": "gateway.upstreams.discovery",
     "Handler": "gateway.exchange",
     "HealthCheck": "gateway.upstreams.health_checks",
@@ -62,6 +65,7 @@ _WHERE = {
     "NotSent": "gateway.errors",
     "Policy": "gateway.exchange",
     "PolicyContext": "gateway.policy",
+    "PolicyDecisionPoint": "gateway.authorization.decision_point",
     "PowerOfTwo": "gateway.upstreams.load_balancing.power_of_two",
     "READ": "gateway.authorization",
     "Refusal": "gateway.errors",
@@ -77,6 +81,7 @@ _WHERE = {
     "UpstreamRequest": "gateway.exchange",
     "UpstreamResponse": "gateway.exchange",
     "WRITE": "gateway.authorization",
+    "all_of": "gateway.authorization",
     "any_of": "gateway.authorization",
     "create_app": "gateway.application",
     "current_identity": "gateway.authentication",
@@ -85,6 +90,7 @@ _WHERE = {
     "public": "gateway.authorization",
     "require": "gateway.authorization",
     "role": "gateway.authorization",
+    "scope": "gateway.authorization",
     "watch": "gateway.response_bodies",
 }
 
@@ -102,6 +108,7 @@ __all__ = [
     "Ejection",
     "Fallback",
     "FaultInjection",
+    "ForwardAuth",
     "Found",
     "Handler",
     "HealthCheck",
@@ -113,6 +120,7 @@ __all__ = [
     "NotSent",
     "Policy",
     "PolicyContext",
+    "PolicyDecisionPoint",
     "PowerOfTwo",
     "Refusal",
     "Retry",
@@ -126,6 +134,7 @@ __all__ = [
     "UpstreamError",
     "UpstreamRequest",
     "UpstreamResponse",
+    "all_of",
     "any_of",
     "create_app",
     "current_identity",
@@ -134,6 +143,7 @@ __all__ = [
     "public",
     "require",
     "role",
+    "scope",
     "watch",
 ]
 

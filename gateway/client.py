@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 import sys
+import time
 from typing import Any
 
 # Where poll cannot tell that the peer stopped sending (not Linux), only a reset is seen.
@@ -71,9 +72,10 @@ class ClientConnection:
             return
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-            self.socket.settimeout(_DRAIN_SECONDS)
+            end = time.monotonic() + _DRAIN_SECONDS
             drained = 0
-            while drained < _DRAIN_BYTES:
+            while drained < _DRAIN_BYTES and (left := end - time.monotonic()) > 0:
+                self.socket.settimeout(left)
                 data = self.socket.recv(65536)
                 if not data:
                     break

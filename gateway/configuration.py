@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gateway.authentication.schemes import scheme_faults
+from gateway.database.opening import database_faults
 from gateway.errors import ConfigurationError
-from gateway.rate_limiting import stores
+from gateway.rate_limiting import exemptions, stores
 from gateway.upstreams.discovery.eureka_instance import instance_faults
 from settings import Settings
 
@@ -68,10 +69,13 @@ def setting_faults(settings: Settings) -> list[str]:
         )
     if settings.UPSTREAM_CA_FILE and not Path(settings.UPSTREAM_CA_FILE).is_file():
         faults.append("UPSTREAM_CA_FILE is no file")
+    faults += database_faults(settings) + exemptions.faults(settings.RATE_LIMIT_EXEMPT)
     return faults + instance_faults(settings) + scheme_faults(settings)
 
 
 def _with_defaults_for(faults: Iterable[str]) -> Settings:
     """The settings, with the default of each one that has a fault."""
     names = {fault.partition(":")[0].partition(".")[0] for fault in faults}
+    if "PLANS" in names:
+        names.add("DEFAULT_PLAN")  # it names one of them
     return Settings(**{name: Settings.model_fields[name].default for name in names})

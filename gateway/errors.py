@@ -3,7 +3,7 @@
     ConfigurationError            at start: all faults of settings and services, together
     Refusal (HTTPException)       rooms 1 to 3: the gateway will not forward this request
       Unauthenticated             401, says how to authenticate (RFC 6750)
-      Forbidden                   403, names the scope that is missing
+      Forbidden                   403, names the scope that is missing, if it is one
       AuthorityUnavailable        503, who could tell does not answer
     ClientBodyError (Refusal)     the request's body broke: cut short, malformed, too slow, too big
     ClientGone                    nobody is left to answer; seen in the log only, as 499
@@ -46,10 +46,14 @@ class ConfigurationError(Exception):
 
 
 class Refusal(HTTPException):
-    """The gateway answers by itself. `slug` is the stable, machine-readable name of the cause."""
+    """The gateway answers by itself. `slug` is the stable, machine-readable name of the cause.
+
+    scheme: which way to authenticate led to it, for the security log; empty for none.
+    """
 
     code: int | None = 400
     slug = "bad_request"
+    scheme = ""
 
     def __init__(
         self,
@@ -93,14 +97,23 @@ class Unauthenticated(Refusal):
 
 
 class Forbidden(Refusal):
-    """A known identity that may not do this. `scope` is what is missing, space-separated."""
+    """A known identity that may not do this. `scope` is what is missing, space-separated; empty
+    where no scope would help (RFC 6750 section 3.1). `unmet` is what it did not meet, for the
+    security log only: functions are named there."""
 
     code = 403
-    slug = "insufficient_scope"
+    slug = "forbidden"
 
-    def __init__(self, detail: str, scope: str) -> None:
+    def __init__(self, detail: str, scope: str = "", *, unmet: str = "") -> None:
+        self.scope = scope
+        self.unmet = unmet or scope
+        if not scope:
+            super().__init__(detail)
+            return
         challenge = f'Bearer realm="gateway", error="insufficient_scope", scope="{scope}"'
-        super().__init__(detail, headers=[("WWW-Authenticate", challenge)])
+        super().__init__(
+            detail, slug="insufficient_scope", headers=[("WWW-Authenticate", challenge)]
+        )
 
 
 class AuthorityUnavailable(Refusal):

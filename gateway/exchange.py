@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, str]]
 
+
+class SignedValue(str):
+    """A field value that the gateway signs anew now and then. `meaning` stays the same for the
+    same content, and is another one for another."""
+
+    __slots__ = ("meaning",)
+    meaning: str
+
+
 #: Methods that may be repeated: twice has the effect of once (RFC 9110 section 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 #: Statuses by which a backend, or what stands before it, says that it cannot serve.
@@ -128,13 +137,27 @@ class Exchange:
     attempts: list[Attempt] = field(default_factory=list)
     #: Response bodies opened for this request; closed at its end, also if nobody relayed them.
     bodies: list[ResponseBody] = field(default_factory=list)
-    #: Gives back the request's place among those its worker forwards; None until it has one.
-    leave: Callable[[], None] | None = None
+    #: Limits that would have refused the request, were they not on trial.
+    dry_run: list[str] = field(default_factory=list)
+    #: Whether the request has its place among those its worker forwards.
+    placed: bool = False
+    #: What is to be done at the request's end, however that comes.
+    endings: list[Callable[[], None]] = field(default_factory=list)
 
     def blame(self, party: str, reason: str) -> None:
         """Note who failed and why; the first to fail is the one that counts."""
         if not self.party:
             self.party, self.reason = party, reason
+
+    def end(self) -> None:
+        """Do what is to be done at the end, the last first, each once. One that fails keeps no
+        other from being done."""
+        while self.endings:
+            try:
+                self.endings.pop()()
+            except BaseException:
+                self.end()
+                raise
 
 
 @dataclass(frozen=True, slots=True)

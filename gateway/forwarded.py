@@ -46,6 +46,9 @@ UNTRUSTED = frozenset(
         "x-forwarded-preferred-username",
         "x-forwarded-access-token",
         "x-forwarded-client-cert",
+        "x-client-cert",
+        "x-ssl-client-cert",
+        "ssl-client-cert",
         "x-original-forwarded-for",
         "x-original-host",
         "x-host",
@@ -80,12 +83,9 @@ def refuse_loop(environ: dict[str, Any], pseudonym: str) -> None:
 
 def fields(environ: dict[str, Any], edge: Edge, runtime: Runtime) -> Headers:
     """`X-Forwarded-*`, `Via` and, if configured, `Forwarded` for a request."""
-    chain = environ.get("HTTP_X_FORWARDED_FOR") if edge.trusted else None
     added: Headers = []
-    if edge.peer:
-        added.append(("X-Forwarded-For", f"{chain}, {edge.peer}" if chain else edge.peer))
-    elif chain:
-        added.append(("X-Forwarded-For", chain))
+    if passed := chain(environ, edge):
+        added.append(("X-Forwarded-For", passed))
     added.append(("X-Forwarded-Proto", edge.scheme))
     if edge.host:
         added.append(("X-Forwarded-Host", edge.host))
@@ -100,6 +100,14 @@ def fields(environ: dict[str, Any], edge: Edge, runtime: Runtime) -> Headers:
     if runtime.forwarded_header:
         added.append(("Forwarded", _forwarded(environ, edge)))
     return added
+
+
+def chain(environ: dict[str, Any], edge: Edge) -> str:
+    """Who the request passed on its way here: what trusted proxies tell, and the peer."""
+    told: str = environ.get("HTTP_X_FORWARDED_FOR", "") if edge.trusted else ""
+    if told and edge.peer:
+        return f"{told}, {edge.peer}"
+    return told or edge.peer
 
 
 def _forwarded(environ: dict[str, Any], edge: Edge) -> str:

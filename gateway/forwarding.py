@@ -57,11 +57,13 @@ def prepare(
     edge = environ["gateway.edge"]
     forwarded.refuse_loop(environ, runtime.via)
     dropped = runtime.dropped if edge.trusted else runtime.dropped_untrusted
+    if hidden := environ.get("gateway.hidden"):  # this request's credential, where it stands
+        dropped |= hidden
     outgoing = headers.forwardable(fields, dropped)
     outgoing += forwarded.fields(environ, edge, runtime)
     outgoing.append(("X-Request-ID", exchange.request_id))
     if identity is not None:
-        outgoing += identity.headers
+        outgoing += runtime.tell(identity)
     path, query = raw_target(environ)
     path = strip_prefix(path, runtime.strip)
     return UpstreamRequest(

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from flask import request
+from flask import current_app, request
 
-from gateway.authentication import Authenticator
+from gateway.authentication.accepted import AcceptedSchemes
+from gateway.authentication.authenticator import Judge
 from gateway.authorization import authorize
 from gateway.errors import Refusal
+from gateway.observability.security_log import SecurityLog
 from gateway.routes import UNMATCHED, Route
 
 
 def make_authenticate(
-    usual: Authenticator, narrowed: Mapping[str, Authenticator]
+    schemes: AcceptedSchemes,
+    security: SecurityLog | None = None,
+    judge: Judge | None = None,
 ) -> Callable[[], None]:
     """The hook that settles the identity. It refuses nothing: whether one is needed is decided
     later, after the limits, so that failed attempts are counted too.
 
-    narrowed: by the name of the service, for those that say which schemes they accept.
+    security: told of credentials that are refused, and of fields that no client may send. judge:
+    what judges credentials in place of their schemes.
     """
+    usual, narrowed = schemes.usual, schemes.narrowed
 
     def authenticate() -> None:
         environ = request.environ
         route: Route = environ.get("gateway.route", UNMATCHED)
         if route.internal:
             return
+        if security is not None:
+            security.inspect(environ)
         authenticator = usual
         if narrowed and route.service is not None:
             authenticator = narrowed.get(route.service.name, usual)
+        needed = route.access.get(environ["REQUEST_METHOD"]) is not None
         try:
-            identity = authenticator.authenticate(
-                environ, needed=route.access.get(environ["REQUEST_METHOD"]) is not None
-            )
+            identity = authenticator.authenticate(environ, needed=needed, judge=judge)
         except Refusal as refusal:
             environ["gateway.refusal"] = refusal
+            if security is not None and (needed or refusal.code == 400):
+                security.refused(environ, refusal)
         else:
             environ["gateway.identity"] = identity
             environ["gateway.exchange"].user = identity.subject
@@ -54,4 +63,11 @@ def check_access() -> None:
     if refusal is not None and (parts is not None or refusal.code == 400):
         raise refusal
     if parts:
-        authorize(parts, environ["gateway.identity"])
+        try:
+            authorize(parts, environ["gateway.identity"])
+        except Refusal as refused:
+            security: SecurityLog | None = current_app.extensions["gateway"].security
+            # A function may refuse with anything; a 404 of its own is nothing to watch over.
+            if security is not None and refused.code in (403, 503):
+                security.refused(environ, refused)
+            raise

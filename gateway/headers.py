@@ -29,6 +29,7 @@ HOP_BY_HOP = frozenset(
 #: Names only the gateway may write: whatever a client sends under them is dropped.
 IDENTITY = frozenset(
     {"x-user-id", "x-user-roles", "x-user-permissions", "x-token-subject", "x-token-scopes"}
+    | {"x-key-owner"}
 )
 
 #: A backend that honours these would serve another path or method than the one guarded here.

@@ -1,6 +1,6 @@
-"""What a platform asks a gateway: does it live, may it be sent requests.
+"""What is asked of the gateway itself: does it live, may it be sent requests, which are its keys.
 
-Neither answer needs a token, counts against a limit, or is logged.
+None of the answers needs a token, counts against a limit, or is logged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ log = logging.getLogger("gateway")
 
 
 def make_ops(gateway: Gateway) -> Blueprint:
-    """`/healthz`: the process serves. `/readyz`: it wants requests; 503 while it drains."""
+    """`/healthz`: the process serves. `/readyz`: it wants requests; 503 while it drains.
+
+    With keys for internal tokens, `/.well-known/jwks.json`: their public halves.
+    """
     ops = Blueprint("gateway_ops", __name__)
 
     @ops.get("/healthz")
@@ -35,9 +38,25 @@ def make_ops(gateway: Gateway) -> Blueprint:
     def readyz() -> Response:
         if lifecycle.draining():
             return _answer({"status": "draining"}, 503)
-        return _answer({"status": "ready", "limits": _limits(gateway)}, 200)
+        found = {"status": "ready", "limits": _limits(gateway)}
+        if gateway.records is not None:
+            # Not a reason to be unready: whoever needs no record of it is served.
+            found["database"] = gateway.records.database.status
+        return _answer(found, 200)
 
+    if gateway.tokens is not None:
+        _add_key_set(ops, gateway.tokens.key_set)
     return ops
+
+
+def _add_key_set(ops: Blueprint, key_set: bytes) -> None:
+    @ops.get("/.well-known/jwks.json")
+    @public
+    def jwks() -> Response:
+        response = Response(key_set, content_type="application/json")
+        # Backends look again by then: for so long a new key has to be known before it signs.
+        response.headers["Cache-Control"] = "public, max-age=300"
+        return response
 
 
 def _limits(gateway: Gateway) -> dict[str, Any]:

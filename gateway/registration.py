@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from gateway import forwarded, headers
-from gateway.authentication import Authenticator, Scheme
-from gateway.authentication.schemes import NAMES
 from gateway.exchange import Timeouts
 from gateway.option_kinds import kind_faults
 from gateway.policy import PolicyContext, chain, policy_faults
 from gateway.service import DEFAULT_LIMIT, Runtime, Service
+from gateway.telling import kept_for_tokens, make_tell, telling_faults
 from gateway.transport.handler import SessionTransport, connections_of
 from gateway.transport.probe import make_ask
 from gateway.transport.session import make_session
@@ -24,6 +24,9 @@ from gateway.upstreams.health_checks import HealthCheck
 from gateway.upstreams.load_balancing import BalancedService, balancing_faults
 from gateway.upstreams.probing import Prober
 from settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.authentication.internal_tokens import InternalTokens
 
 
 def _service_faults(
@@ -79,8 +82,8 @@ def add_services(
 
 
 def _option_faults(service: Service, context: PolicyContext) -> list[str]:
-    """What is wrong with the options of its policies and of its balancing."""
-    found = policy_faults(service.policies, context)
+    """What is wrong with the options of its policies, of its balancing, and of what it is told."""
+    found = policy_faults(service.policies, context) + telling_faults(service, context.settings)
     if not kind_faults(service):
         balanced = _balanced(service, context.settings)
         found += balancing_faults(service.load_balancing, balanced)
@@ -127,58 +130,16 @@ def _pool(service: Service, connections: Connections, context: PolicyContext) ->
     return pool
 
 
-def narrowed_authenticators(
-    services: Sequence[Service], usual: Authenticator
-) -> tuple[dict[str, Authenticator], list[str]]:
-    """The authenticators of the services that say which schemes they accept, and what is wrong
-    with what they say."""
-    found: dict[str, Authenticator] = {}
-    faults: list[str] = []
-    for service in services:
-        accepted = service.authentication
-        if accepted is None:
-            continue
-        wrong = _scheme_faults(accepted, usual)
-        faults += [f"service {service.name!r}: {one} ({service.declared_at})" for one in wrong]
-        if not wrong:
-            found[service.name] = usual.narrowed(accepted)
-    return found, faults
-
-
-def _scheme_faults(accepted: Sequence[object], usual: Authenticator) -> list[str]:
-    if not accepted:
-        return ["authentication names no scheme; leave it out to accept all of them"]
-    faults = []
-    for one in accepted:
-        if isinstance(one, str):
-            if one not in NAMES:
-                known = ", ".join(sorted(NAMES))
-                faults.append(f"authentication {one!r} is not a scheme; there are {known}")
-            elif one not in usual.names:
-                faults.append(f"authentication {one!r} is not set up (docs/authentication.md)")
-        elif isinstance(one, type) or not isinstance(one, Scheme):
-            faults.append(f"authentication {one!r} is neither a name nor a scheme")
-    return faults
-
-
-def kept_from_backends(
-    usual: Authenticator, narrowed: Mapping[str, Authenticator]
-) -> frozenset[str]:
-    """Fields that no client's request carries to a backend: credentials, and what schemes write.
-    Also those of schemes that a service does not accept: another one does."""
-    schemes = [scheme for one in (usual, *narrowed.values()) for scheme in one.schemes]
-    return frozenset().union(*(scheme.hides | scheme.writes for scheme in schemes))
-
-
 def make_runtime(
     service: Service,
     settings: Settings,
     via: str,
     context: PolicyContext,
     kept: frozenset[str] = frozenset(),
+    tokens: InternalTokens | None = None,
 ) -> Runtime:
     """Settle what a service left to the settings, and build its chain. kept: fields that clients
-    cannot send to backends, beside the usual ones."""
+    cannot send to backends, beside the usual ones. tokens: what signs for backends."""
     session = service.session or make_session(
         service.pool_size or settings.pool_size,
         settings.POOL_IDLE_SECONDS,
@@ -192,7 +153,7 @@ def make_runtime(
     max_body = service.max_body
     if max_body == DEFAULT_LIMIT:
         max_body = settings.MAX_BODY_BYTES
-    dropped = headers.NEVER_FORWARDED | forwarded.ALWAYS | kept
+    dropped = headers.NEVER_FORWARDED | forwarded.ALWAYS | kept | kept_for_tokens(service, tokens)
     if settings.FORWARDED_HEADER:
         dropped |= {"forwarded"}
     if service.hide_credentials:
@@ -209,6 +170,7 @@ def make_runtime(
         forwarded_header=settings.FORWARDED_HEADER,
         dropped=dropped,
         dropped_untrusted=dropped | forwarded.UNTRUSTED,
+        tell=make_tell(service, tokens),
     )
 
 

@@ -11,6 +11,7 @@ from flask import Flask
 from werkzeug.routing import Map
 
 from gateway.authorization import ALL_METHODS, MARK, Access, Part
+from gateway.authorization.parts import cheap_first
 from gateway.service import Service
 
 Parts = tuple[Part, ...]
@@ -100,7 +101,8 @@ def _access(
         if not said:
             unsaid.append(method)
         else:
-            access[method] = sum((a.parts or () for a in needed), ()) if needed else None
+            parts = (part for one in needed for part in one.parts or ())
+            access[method] = cheap_first(parts) if needed else None
     return access, unsaid
 
 

@@ -142,14 +142,21 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Leave to others what this worker did for all."""
+    """Leave to others what this worker did for all, and write down what it counted."""
     _pulse(worker, "end")
+    records = getattr(_gateway(worker), "records", None)
+    if records is not None:
+        records.close()
 
 
 def _pulse(worker: Any, what: str) -> None:
-    extensions = getattr(getattr(worker, "wsgi", None), "extensions", {})
-    if "gateway" in extensions:
-        getattr(extensions["gateway"].pulse, what)()
+    gateway = _gateway(worker)
+    if gateway is not None:
+        getattr(gateway.pulse, what)()
+
+
+def _gateway(worker: Any) -> Any:
+    return getattr(getattr(worker, "wsgi", None), "extensions", {}).get("gateway")
 
 
 def pre_request(worker: Any, request: Any) -> None:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import requests
 from flask import Blueprint, Response, current_app, request
 
-from gateway.authentication.scheme import Scheme
+from gateway.authentication.scheme import Scheme, SituatedScheme
 from gateway.authorization import ALL_METHODS
 from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest
 from gateway.forwarding import finalize, prepare
 from gateway.option_kinds import judged, kind_faults
 from gateway.paths import claim_paths
+from gateway.telling import PLAIN, Tell
 from gateway.upstreams import Ejection, UpstreamPool
 from gateway.upstreams.discovery import Discovery
 from gateway.upstreams.health_checks import HealthCheck
@@ -52,6 +53,8 @@ class Service(Blueprint):
     max_body: largest request body in bytes; None for any size; default: MAX_BODY_BYTES.
     pool_size: most connections of a worker to an instance; None takes the setting.
     hide_credentials: do not pass `Authorization` and the token header on.
+    identity: how the backend is told who asks: "headers" for the fields X-User-*, "token" for a
+        signed token (docs/internal_tokens.md), "both", or "none".
     authentication: the schemes accepted, by name such as "jwt" or "api_key", and schemes of its
         own such as ForwardAuth(...). None: all that the settings set up.
     policies: what happens between outline and transport, outermost first.
@@ -81,7 +84,8 @@ class Service(Blueprint):
         max_body: int | None = DEFAULT_LIMIT,
         pool_size: int | None = None,
         hide_credentials: bool = False,
-        authentication: Sequence[str | Scheme] | None = None,
+        identity: str = "headers",
+        authentication: Sequence[str | Scheme | SituatedScheme] | None = None,
         policies: Sequence[Policy] = (),
         session: requests.Session | None = None,
         **options: Any,
@@ -103,6 +107,7 @@ class Service(Blueprint):
         self.max_body = max_body
         self.pool_size = pool_size
         self.hide_credentials = hide_credentials
+        self.identity = identity
         self.authentication = None if authentication is None else tuple(authentication)
         self.policies = tuple(policies)
         self.session = session
@@ -199,6 +204,7 @@ class Runtime:
     forwarded_header: bool
     dropped: frozenset[str]
     dropped_untrusted: frozenset[str]
+    tell: Tell = PLAIN
 
 
 __all__ = ["Runtime", "Service", "UpstreamRequest"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -137,3 +138,11 @@ class Origin:
     def url(self) -> str:
         """Scheme and authority, as in a Location header."""
         return f"{self.scheme}://{self.authority}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it is on this machine, so that nothing passes a network."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

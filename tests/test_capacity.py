@@ -220,15 +220,13 @@ def test_who_left_while_waiting_is_not_forwarded_and_keeps_no_place(
     capacity = Capacity(1, waiting=1)
     first, second = record(), record()
     capacity.enter(first, lambda: True)  # who need not wait is not looked at
-    assert first.leave is not None
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(capacity.enter, second, lambda: True)
         assert wait_for(lambda: capacity.taken == 2)
-        first.leave()
+        first.end()
         with pytest.raises(ClientGone):
             waiting.result(20)
-    assert second.leave is not None  # given back with the end of the exchange
-    second.leave()
+    second.end()
     assert capacity.taken == 0
 
 
@@ -241,9 +239,8 @@ def test_without_a_place_to_wait_it_is_refused_at_once() -> None:
         capacity.enter(second, still_there)
     assert (raised.value.status, raised.value.retry_after) == (503, 1)
     assert raised.value.retry_safe
-    assert second.leave is None
-    assert first.leave is not None
-    first.leave()
+    assert (second.placed, second.endings) == (False, [])
+    first.end()
     capacity.enter(second, still_there)
     assert capacity.taken == 1
 
@@ -258,10 +255,9 @@ def test_who_waits_gets_the_next_place_or_gives_up(monkeypatch: pytest.MonkeyPat
         assert wait_for(lambda: capacity.taken == 2)
         with pytest.raises(NotSent, match="worker_busy"):
             capacity.enter(record(), still_there)  # enough wait
-        assert first.leave is not None
-        first.leave()
+        first.end()
         waiting.result(20)
-    assert second.leave is not None
+    assert second.placed
     monkeypatch.setattr("gateway.capacity.WAIT", 0.05)
     for _ in range(2):  # who gave up waits no more
         with pytest.raises(NotSent, match="worker_busy"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,3 +133,26 @@ def test_abort_resets_where_a_close_would_look_like_the_end(
             theirs.recv(1)
     else:
         assert theirs.recv(1) == b""
+
+
+def test_linger_is_bounded_in_time(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A client that sends a byte now and then would hold its place for days."""
+    ours, theirs = pair
+    over = threading.Event()
+
+    def trickle() -> None:
+        with contextlib.suppress(OSError):
+            while not over.wait(0.2):
+                theirs.sendall(b"x")
+
+    trickling = threading.Thread(target=trickle)
+    lingering = threading.Thread(target=_client(ours).linger)
+    trickling.start()
+    lingering.start()
+    lingering.join(4)  # it is bounded by one second
+    lasting = lingering.is_alive()
+    over.set()
+    trickling.join()
+    theirs.shutdown(socket.SHUT_WR)
+    lingering.join()
+    assert not lasting

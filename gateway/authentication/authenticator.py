@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gateway.authentication.bearer import Bearer
 from gateway.authentication.identity import Identity
 from gateway.authentication.scheme import Scheme
-from gateway.errors import Unauthenticated, two_credentials
+from gateway.errors import Refusal, Unauthenticated, two_credentials
+
+#: What judges a credential in place of its scheme, which it may ask; raises as Scheme.verify.
+Judge = Callable[[Scheme, str, dict[str, Any]], Identity]
 
 
 class Authenticator:
@@ -50,9 +53,11 @@ class Authenticator:
                 kept.append(scheme)
         return Authenticator([*kept, *(one for one in accepted if not isinstance(one, str))])
 
-    def authenticate(self, environ: dict[str, Any], *, needed: bool = True) -> Identity:
+    def authenticate(
+        self, environ: dict[str, Any], *, needed: bool = True, judge: Judge | None = None
+    ) -> Identity:
         """The request's identity. needed: False where an anonymous request would do; then only a
-        credential is judged, not the request as a whole.
+        credential is judged, not the request as a whole. judge: in place of the schemes.
 
         Raises Unauthenticated if it has none or a bad one, another Refusal where that is told, and
         AuthorityUnavailable when nobody can say.
@@ -74,7 +79,13 @@ class Authenticator:
                 slug=self._slug,
                 challenges=self._challenges,
             )
-        return found[0].verify(found[1], environ)
+        try:
+            if judge is not None:
+                return judge(*found, environ)
+            return found[0].verify(found[1], environ)
+        except Refusal as refusal:
+            refusal.scheme = refusal.scheme or found[0].name
+            raise
 
     def _first(
         self, schemes: Sequence[Scheme], environ: dict[str, Any]

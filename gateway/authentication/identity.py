@@ -26,6 +26,9 @@ class Identity:
     credential says, unchanged. scheme: what proved it. overrides: limits of its own, instead of
     its plan's. told: fields for backends beside the usual ones, or instead of those.
 
+    Whoever an authorisation service lets in without a name has no subject: its limits are those of
+    its address, and backends are told nothing that is empty.
+
     `headers` are the fields that tell a backend; they are made once and cached with the identity.
     """
 
@@ -50,6 +53,8 @@ class Identity:
         if self.told:
             own = {name.lower() for name, _ in self.told}
             made = (*(pair for pair in made if pair[0].lower() not in own), *self.told)
+        if not self.subject:
+            made = tuple(pair for pair in made if pair[1])
         object.__setattr__(self, "headers", made)
 
 

@@ -81,7 +81,7 @@ def load_keys(
             faults.append(f"JWT_SECRET {error}")
     for number, part in enumerate(filter(None, (p.strip() for p in entries.split(","))), 1):
         try:
-            keys.append(_entry(part, environ))
+            keys.append(_key(*read_entry(part, environ)))
         except (ValueError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             faults.append(f"JWT_KEYS entry {number} {reason}")
@@ -92,8 +92,11 @@ def load_keys(
     return KeySet(tuple(keys)), faults
 
 
-def _entry(text: str, environ: Mapping[str, str]) -> Key:
-    """`[kid=]ALG:file:/path` or `[kid=]ALG:env:NAME`."""
+def read_entry(text: str, environ: Mapping[str, str]) -> tuple[str, str, bytes]:
+    """The kid, the algorithm and the bytes of `[kid=]ALG:file:/path` or `[kid=]ALG:env:NAME`.
+
+    Raises ValueError, or OSError for a file that cannot be read.
+    """
     head, _, source = text.partition(":")
     kid, mark, algorithm = head.rpartition("=")
     if mark and not kid:
@@ -109,7 +112,7 @@ def _entry(text: str, environ: Mapping[str, str]) -> Key:
         material = environ[place].encode()
     else:
         raise ValueError("must be [kid=]ALG:file:PATH or [kid=]ALG:env:NAME")
-    return _key(kid, algorithm, material)
+    return kid, algorithm, material
 
 
 def _key(kid: str, algorithm: str, material: bytes) -> Key:

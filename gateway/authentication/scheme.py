@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from gateway.authentication.identity import Identity
+
+if TYPE_CHECKING:
+    from gateway.authentication.schemes import SchemeContext
 
 #: Where a credential is. message: the client put it into this request, so two of them contradict
 #: each other. connection: the client's TLS certificate, which counts where the message has none.
@@ -35,4 +38,17 @@ class Scheme(Protocol):
 
     def verify(self, credential: str, environ: dict[str, Any]) -> Identity:
         """Who it proves. Raises Unauthenticated, Refusal, or AuthorityUnavailable."""
+        ...
+
+
+@runtime_checkable
+class SituatedScheme(Protocol):
+    """The options of a scheme that needs to know more than these. Equal ones share one scheme."""
+
+    def faults(self) -> list[str]:
+        """What is wrong with the options."""
+        ...
+
+    def begin(self, context: SchemeContext, /) -> Scheme:
+        """The scheme. It connects to nothing before it is used."""
         ...

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import cachetools
 import jwt
 import orjson
 from jwt.utils import base64url_decode
 
 from gateway.authentication.identity import Identity
 from gateway.authentication.keys import KeySet
+from gateway.authentication.remembered import VerifiedTokens
+from gateway.authentication.strict_json import strict_object
 from gateway.errors import Unauthenticated
 
 MAX_TOKEN = 8192
-_REMEMBER = 300.0
 
 
 class TokenVerifier:
@@ -45,12 +44,7 @@ class TokenVerifier:
         self._issuer = issuer or None
         self._audience = audience or None
         self._leeway = leeway
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._known: cachetools.TLRUCache[str, Identity] = cachetools.TLRUCache(
-            max(cache_size, 1), ttu=_until, timer=clock
-        )
-        self._remember = cache_size > 0
+        self._verified = VerifiedTokens(cache_size, clock)
 
     def recognises(self, token: str, claims: Mapping[str, Any] | None) -> bool:
         """See TokenAuthority.recognises."""
@@ -58,15 +52,11 @@ class TokenVerifier:
 
     def verify(self, token: str) -> Identity:
         """The identity a token proves. Raises Unauthenticated: expired and invalid told apart."""
-        with self._lock:
-            known = self._known.get(token)
+        known = self._verified.get(token)
         if known is not None:
             return known
         identity = _identity(self._decode(token))
-        # A token inside the leeway after its exp is verified anew each time.
-        if self._remember and identity.claims["exp"] > self._clock():
-            with self._lock:
-                self._known[token] = identity
+        self._verified.keep(token, identity, self._verified.turn)
         return identity
 
     def _decode(self, token: str) -> dict[str, Any]:
@@ -74,6 +64,7 @@ class TokenVerifier:
             raise invalid("The token is too long.")
         try:
             header = jwt.get_unverified_header(token)
+            check_parts(token)
             for key in self._keys.candidates(header):
                 try:
                     return self._checked(token, key.material, key.algorithm)
@@ -122,10 +113,11 @@ def unverified_claims(token: str) -> Mapping[str, Any] | None:
     return claims if isinstance(header, dict) and isinstance(claims, dict) else None
 
 
-def _until(token: str, identity: Identity, now: float) -> float:
-    """When to forget a token: cachetools asks once, as it is stored."""
-    expires: float = identity.claims["exp"]
-    return min(expires, now + _REMEMBER)
+def check_parts(token: str) -> dict[str, Any]:
+    """The header of a token whose header and claims have one meaning only. ValueError if not."""
+    header, claims, _ = token.split(".")
+    strict_object(base64url_decode(claims))
+    return strict_object(base64url_decode(header))
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
@@ -134,15 +126,15 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         raise invalid("The token names no subject.")
     if isinstance(claims["exp"], bool) or not isinstance(claims["exp"], int | float):
         raise invalid("The token's exp is not a number.")
-    scopes = _scopes(claims)
-    permissions = (*_strings(claims, "permissions"), *scopes)
+    granted = scopes(claims)
+    permissions = (*words(claims, "permissions"), *granted)
     plan = claims.get("plan")
     try:
         return Identity(
             str(subject),
-            roles=_strings(claims, "roles"),
+            roles=words(claims, "roles"),
             permissions=tuple(dict.fromkeys(permissions)),
-            scopes=scopes,
+            scopes=granted,
             plan=plan if isinstance(plan, str) else "",
             claims=claims,
             scheme="jwt",
@@ -151,7 +143,8 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         raise invalid("The token's claims are not valid text.") from None
 
 
-def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def words(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A claim that is a list of words, or one word; none where it is missing."""
     value = claims.get(name) or []
     if isinstance(value, str):
         value = [value]
@@ -160,9 +153,9 @@ def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _scopes(claims: Mapping[str, Any]) -> tuple[str, ...]:
+def scopes(claims: Mapping[str, Any]) -> tuple[str, ...]:
     """`scope` is words parted by spaces (RFC 8693 section 4.2); some issuers send a list."""
     value = claims.get("scope", claims.get("scp")) or []
     if isinstance(value, str):
         return tuple(value.split())
-    return _strings({"scope": value}, "scope")
+    return words({"scope": value}, "scope")

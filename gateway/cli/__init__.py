@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from flask.cli import ScriptInfo
 
+from gateway.cli.database import database_group
+from gateway.cli.keys import keys_group
 from gateway.cli.new_service import new_service
 from gateway.cli.services import print_services
 from gateway.cli.settings import settings_table
 from gateway.cli.token import ROLES, development_token
 from gateway.cli.upstreams import print_upstreams
+from gateway.cli.usage import usage
 from gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -103,3 +106,8 @@ def new_service_command(name: str, prefix: str) -> None:
 def settings() -> None:
     """The table of all settings, in Markdown."""
     click.echo(settings_table(), nl=False)
+
+
+group.add_command(database_group)
+group.add_command(keys_group)
+group.add_command(usage)

@@ -9,6 +9,8 @@ import click
 from flask import Flask
 
 from gateway.authorization import ALL_METHODS
+from gateway.authorization.parts import joined
+from gateway.rate_limiting.rules import Rule
 from gateway.routes import Parts, Route
 from gateway.service import Runtime, Service
 from gateway.upstreams.load_balancing import PowerOfTwo
@@ -35,7 +37,7 @@ def _headline(name: str, runtime: Runtime) -> str:
     return (
         f"{name}: {paths}{conditions} -> {_where(service)}\n"
         f"  timeouts connect {timeouts.connect:g} s, read {timeouts.read:g} s,"
-        f" total {timeouts.total:g} s; policies {policies}{_balancing(runtime)}"
+        f" total {timeouts.total:g} s; policies {policies}{_balancing(runtime)}{_told(service)}"
     )
 
 
@@ -64,6 +66,11 @@ def _where(service: Service) -> str:
     return service.address() or "no instance"
 
 
+def _told(service: Service) -> str:
+    """How its backend learns who asks, unless as usual."""
+    return "" if service.identity == "headers" else f"; identity by {service.identity}"
+
+
 def _balancing(runtime: Runtime) -> str:
     """How it chooses among instances, unless there is one alone or it does as usual."""
     balancing = runtime.service.load_balancing
@@ -75,10 +82,17 @@ def _balancing(runtime: Runtime) -> str:
 def _print_rule(app: Flask, path: str, route: Route) -> None:
     found = app.extensions["gateway_limits"].get(route.endpoint)
     rules = found.rules if found else ()
-    limits = ", ".join(f"{r.scope} {r.limit}/{r.seconds}s" for r in rules) or "none"
+    at_once = app.extensions["gateway_concurrency"].get(route.endpoint, ())
+    said = [_limit(rule) for rule in rules] + [str(one) for one in at_once]
+    limits = ", ".join(said) or "none"
     for needed, methods in _by_requirement(route).items():
         click.echo(f"  {','.join(methods):<40} {path.replace('path:_rest', '...')}")
         click.echo(f"  {'':<40}   requires {needed}; limits {limits}")
+
+
+def _limit(rule: Rule) -> str:
+    burst = "" if rule.burst is None else f" burst {rule.burst}"
+    return f"{rule.scope} {rule.limit}/{rule.seconds}s{burst}"
 
 
 def _by_requirement(route: Route) -> dict[str, list[str]]:
@@ -92,4 +106,4 @@ def _by_requirement(route: Route) -> dict[str, list[str]]:
 def _words(parts: Parts | None) -> str:
     if parts is None:
         return "nothing (public)"
-    return " and ".join(map(str, parts)) or "any identity"
+    return joined(parts, " and ") or "any identity"

@@ -20,6 +20,6 @@ def settings_table() -> str:
 def _default(value: object) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if value in ("", ()):
+    if value in ("", (), {}):
         return ""
     return f"`{value}`"

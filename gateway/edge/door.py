@@ -141,11 +141,14 @@ class Departure:
             if self._client.closing and _body_left(self._environ):
                 self._client.linger()
         finally:
-            leave, self._exchange.leave = self._exchange.leave, None
-            if leave is not None:
-                leave()
-            if self._log is not None and not self._environ.get("gateway.quiet"):
-                self._log.write(self._exchange, self._environ, self.status, self.sent)
+            try:
+                self._exchange.end()
+            finally:
+                self._account()
+
+    def _account(self) -> None:
+        if self._log is not None and not self._environ.get("gateway.quiet"):
+            self._log.write(self._exchange, self._environ, self.status, self.sent)
 
 
 def _close_all(bodies: list[ResponseBody]) -> None:

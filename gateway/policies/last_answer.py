@@ -13,7 +13,13 @@ from hashlib import sha256
 
 from cachetools import TLRUCache
 
-from gateway.exchange import Headers, ResponseBody, UpstreamRequest, UpstreamResponse
+from gateway.exchange import (
+    Headers,
+    ResponseBody,
+    SignedValue,
+    UpstreamRequest,
+    UpstreamResponse,
+)
 from gateway.response_bodies import StaticBody, is_whole
 
 #: Largest body that is remembered, and most bytes of all that is, for a service in one worker.
@@ -133,8 +139,11 @@ class LastAnswers:
 
 def key_of(request: UpstreamRequest) -> bytes:
     """Who asks for what: the method, the target, the host, the user, and every request field that
-    is not PASSING."""
-    fields = [(name.lower(), value) for name, value in request.headers]
+    is not PASSING; of what the gateway signed, what it says."""
+    fields = [
+        (name.lower(), value.meaning if isinstance(value, SignedValue) else value)
+        for name, value in request.headers
+    ]
     own = [field for field in fields if field[0] not in PASSING]
     asked = (request.method, request.target, request.host, request.exchange.user, own)
     return sha256(repr(asked).encode("utf-8", "surrogateescape")).digest()

@@ -20,9 +20,9 @@ from typing import Any
 import lmdb
 
 SIZE = 64 * 1024 * 1024
-_TABLES = (b"windows", b"expiry", b"counters", b"verdicts")
+_TABLES = (b"windows", b"expiry", b"counters", b"verdicts", b"slots")
 # Raise it when a table's layout changes: old and new workers then do not meet.
-_LAYOUT = 1
+_LAYOUT = 2
 _FILES = ("data.mdb", "lock.mdb", "writer")
 _LOOK = 1.0
 _TOUCH = 3600.0

@@ -8,18 +8,21 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import requests
 
 from gateway.errors import ClientGone, UpstreamError
-from gateway.transport.messages import converted
+from gateway.transport.messages import WireRequest, in_memory
 from gateway.transport.session import make_session
 from gateway.urls import Origin
 
 #: The largest answer that is read, in bytes.
 LARGEST = 8 * 1024 * 1024
 CONNECT = 1.0
+
+# What may stand in a request target: `quote` encodes the rest.
+_AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
 
 
 class CallFailed(Exception):
@@ -61,6 +64,7 @@ class Answer:
     status: int
     headers: dict[str, str]  # names in lower case
     body: bytes = field(repr=False)
+    fields: tuple[tuple[str, str], ...] = ()  # as they came, repeated ones apart
 
 
 class Caller:
@@ -119,8 +123,6 @@ class Caller:
             raise CallFailed(f"{name}: not waited for any longer") from None
         except UpstreamError as error:
             raise CallFailed(f"{name}: {error.reason} ({error})") from None
-        except requests.RequestException as error:  # an address that it takes for none
-            raise CallFailed(f"{name}: {type(error).__name__}") from None
         finally:
             if not self._keep:
                 self._session.close()
@@ -135,25 +137,32 @@ class Caller:
         over: threading.Event | None,
     ) -> Answer:
         origin = self.server.origin
-        url = f"{origin.url}{origin.base_path}{target}"
-        wire = converted(requests.Request(method, url, headers=fields, data=body).prepare())
+        path = quote(origin.base_path + target, safe=_AS_IT_IS)
+        if path[:1] != "/":
+            path = "/" + path
+        wire = WireRequest(method, origin.url, path, origin.authority, list(fields.items()))
+        if body:
+            wire.stream = in_memory(body)
         wire.deadline = deadline
         if over is not None:
             wire.abandoned = over.is_set
         left = max(deadline - time.monotonic(), 0.001)
         options: dict[str, Any] = {"stream": True, "timeout": (min(CONNECT, left), left)}
-        response = self._session.get_adapter(url).send(wire, **options)
+        response = self._session.get_adapter(origin.url).send(wire, **options)
         with response:
             received = self._read(response, deadline, wire.abandoned)
-        names = {name.lower(): value for name, value in response.raw.headers.items()}
-        return Answer(self.server.name, response.status_code, names, received)
+        told = tuple(response.raw.headers.items())
+        names = {name.lower(): value for name, value in told}
+        return Answer(self.server.name, response.status_code, names, received, told)
 
     def _read(
         self, response: requests.Response, deadline: float, abandoned: Callable[[], bool]
     ) -> bytes:
         pieces: list[bytes] = []
         size = 0
-        for piece in response.raw:
+        body: Any = response.raw
+        body.idle = max(deadline - time.monotonic(), 0.001)
+        for piece in body:
             pieces.append(piece)
             size += len(piece)
             if size > self._largest:
@@ -161,6 +170,7 @@ class Caller:
                 raise CallFailed(f"{name} answers with more than {self._largest} bytes")
             if abandoned():
                 raise ClientGone
-            if time.monotonic() > deadline:
+            body.idle = deadline - time.monotonic()
+            if body.idle <= 0:
                 raise CallFailed(f"{self.server.name} takes too long to send its answer")
         return b"".join(pieces)

@@ -115,6 +115,11 @@ class _Bytes(RequestBody):
         return self._data
 
 
+def in_memory(data: bytes) -> BodySource:
+    """A body that need not be waited for."""
+    return _Bytes(data)
+
+
 def converted(request: requests.PreparedRequest) -> WireRequest:
     """What `Session.request` prepared, for calls that a view makes by itself."""
     parts = urlsplit(request.url or "")

@@ -43,7 +43,8 @@ class PooledBody:
     ) -> None:
         self._connection: Connection | None = connection
         self._pool = pool
-        self._idle = idle
+        #: Seconds to wait for the next byte; may be changed on the way.
+        self.idle = idle
         self._abandoned = abandoned
         #: Told whether the body was whole, when the upstream has sent its end or broken off.
         self.on_end: Callable[[bool], None] | None = None
@@ -73,7 +74,7 @@ class PooledBody:
 
     def _receive(self, connection: Connection) -> bytes:
         try:
-            data = connection.receive(time.monotonic() + self._idle, self._abandoned)
+            data = connection.receive(time.monotonic() + self.idle, self._abandoned)
             if data:
                 return self._take(data)
         except ClientGone:

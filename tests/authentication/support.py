@@ -145,7 +145,9 @@ def build(**settings: Any) -> House:
         "STATE_URL": "memory://",
         "ALLOW_MEMORY_STATE": True,
         "RATE_LIMIT_DEFAULT": "",
+        "RATE_LIMIT_FAILED_LOGINS": "",
         "ACCESS_LOG": False,
+        "SECURITY_LOG": False,
     }
     app = create_app(Settings(**{**usual, **settings}), services=[guarded, opened])
     return House(app.test_client(use_cookies=False), backend)

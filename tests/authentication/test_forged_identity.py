@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.headers import IDENTITY
 from tests.authentication.support import House, build, claims, sign
 
 NAMES = ("X-User-ID", "X-User-Roles", "X-User-Permissions")
@@ -92,3 +93,11 @@ def test_what_only_looks_like_it_passes(house: House) -> None:
     assert house.client.get("/open/7", headers=pairs).status_code == 200
     headers = house.reached.headers
     assert [headers[name] for name, _ in pairs] == ["mine"] * 3
+
+
+@pytest.mark.parametrize("name", sorted(IDENTITY))
+@pytest.mark.parametrize("path", ["/guarded/7", "/open/7"])
+def test_every_name_that_is_the_gateways_is_removed(house: House, path: str, name: str) -> None:
+    pairs = [(name, "root"), ("Connection", name), ("Authorization", f"Bearer {TOKEN}")]
+    assert house.client.get(path, headers=pairs).status_code == 200
+    assert "root" not in str(house.reached.headers)

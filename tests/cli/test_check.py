@@ -154,6 +154,13 @@ def test_services_shows_how_instances_are_chosen_where_there_is_a_choice(own: Fo
     assert {"orders", "alone", "usual"} <= told.keys()
 
 
+def test_services_shows_bursts(own: Folder) -> None:
+    limit = 'from gateway import limiter; limiter.limit("10/second", burst=20)(bursts)'
+    own.add("bursts", f"{limit}; public(bursts)")
+    done = own.run("services", **IN_ORDER)
+    assert "limits bursts 10/1s burst 20" in done.out
+
+
 def test_services_of_a_gateway_with_faults(shared: Folder) -> None:
     assert len(shared.run("services").faults) == 6
 

@@ -10,7 +10,7 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,28 +49,36 @@ class Nginx:
         """Whether a body ever was put into a file: nginx notes that as a warning."""
         return "to a temporary file" in self.errors
 
-    def connect(self, name: str = NAME) -> TlsConnection:
-        """A connection of HTTP/1.1."""
-        return TlsConnection(self, name)
+    def connect(
+        self, name: str = NAME, certificate: tuple[Path, Path] | None = None
+    ) -> TlsConnection:
+        """A connection of HTTP/1.1. certificate: of the client, and its key."""
+        return TlsConnection(self, name, certificate)
 
 
 class TlsConnection(Connection):
     """The step-by-step client over TLS, which believes nginx's certificate and no other."""
 
-    def __init__(self, nginx: Nginx, name: str) -> None:
+    def __init__(
+        self, nginx: Nginx, name: str, certificate: tuple[Path, Path] | None = None
+    ) -> None:
         super().__init__(nginx.https)
         trust = ssl.create_default_context(cafile=nginx.folder / "certificate.pem")
+        if certificate is not None:
+            trust.load_cert_chain(*certificate)
         self._sock = trust.wrap_socket(self._sock, server_hostname=name)
 
 
 @contextlib.contextmanager
-def start_nginx(folder: Path, gateway_socket: str) -> Iterator[Nginx]:
-    """nginx on free ports; ended with the block."""
+def start_nginx(
+    folder: Path, gateway_socket: str, edit: Callable[[str], str] = str
+) -> Iterator[Nginx]:
+    """nginx on free ports; ended with the block. edit: what a reader changes in the file."""
     assert NGINX is not None
     nginx = Nginx(folder, free_port(), free_port())
     _make_certificate(folder)
     (folder / "temp").mkdir()
-    (folder / "nginx.conf").write_text(render(nginx, gateway_socket))
+    (folder / "nginx.conf").write_text(edit(render(nginx, gateway_socket)))
     command = [NGINX, "-p", str(folder), "-c", "nginx.conf", "-e", "error.log", "-g", "daemon off;"]
     with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)

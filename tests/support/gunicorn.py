@@ -49,8 +49,11 @@ class Gateway:
 
     def stdout_lines(self) -> list[dict[str, Any]]:
         """The access log: one object per request answered so far."""
-        whole, _, _half = (self.folder / "stdout").read_text().rpartition("\n")
-        return [json.loads(line) for line in whole.split("\n") if line.startswith("{")]
+        return [line for line in self._lines() if "event" not in line]
+
+    def events(self, request_id: str) -> list[dict[str, Any]]:
+        """The security log's lines of one request; they are written before its response."""
+        return [x for x in self._lines() if "event" in x and x["request_id"] == request_id]
 
     def line_of(self, request_id: str) -> dict[str, Any]:
         """The access log's line of one request; it is written just after the response."""
@@ -63,6 +66,10 @@ class Gateway:
         if not wait_for(written):
             raise AssertionError(f"no line of {request_id} in the access log")
         return found[0]
+
+    def _lines(self) -> list[dict[str, Any]]:
+        whole, _, _half = (self.folder / "stdout").read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.split("\n") if line.startswith("{")]
 
     def stderr_text(self) -> str:
         """What it has written to stderr."""
@@ -94,6 +101,7 @@ def start_gateway(
             **{key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ},
             "JWT_SECRET": SECRET,
             "RATE_LIMIT_DEFAULT": "",
+            "RATE_LIMIT_FAILED_LOGINS": "",
             "STATE_URL": f"lmdb://{folder / 'state'}",
             "WEB_CONCURRENCY": str(workers),
             "WORKER_CLASS": worker_class,

@@ -30,7 +30,9 @@ def make_settings(**changes: Any) -> Settings:
             "STATE_URL": "memory://",
             "WEB_CONCURRENCY": 1,
             "RATE_LIMIT_DEFAULT": "",
+            "RATE_LIMIT_FAILED_LOGINS": "",
             "ACCESS_LOG": False,
+            "SECURITY_LOG": False,
             "VIA_PSEUDONYM": "edge",
             **changes,
         }

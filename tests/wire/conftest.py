@@ -38,6 +38,7 @@ def environment(
             "FULL_URL": f"http://127.0.0.1:{full}",
             "EMPTY_URL": "",
             "VIA_PSEUDONYM": PSEUDONYM,
+            "SECURITY_LOG_RATE": "0",
             "HOME": str(home),
             "NETRC": str(home / ".netrc"),
             **dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"), nobody),
