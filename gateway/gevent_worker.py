@@ -102,8 +102,9 @@ class GeventWorker(GatewayWorker, _GeventWorker):
 
     def _end_input(self, greenlet: Any) -> None:
         with contextlib.suppress(OSError):
-            # Bytes already received are still read: no request is lost.
-            self._clients[greenlet].shutdown(socket.SHUT_RD)
+            # Bytes already received are still read: no request is lost. By the socket below
+            # gevent's, whose own way ends the wait with an error instead of the input.
+            self._clients[greenlet]._sock.shutdown(socket.SHUT_RD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ PlanName = Annotated[
     str, StringConstraints(pattern=r"^[!#-\[\]-~]+( [!#-\[\]-~]+)*$", max_length=64)
 ]
 
+#: Limits and bursts are below this: stores count in floating point.
+MOST = 10**15
+
 
 class PlanFields(BaseModel):
     """What one plan of PLANS says, and what an identity's own limits may say instead.
@@ -35,7 +38,7 @@ class PlanFields(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     rate: str = ""
-    burst: int | None = Field(None, ge=0)
+    burst: int | None = Field(None, ge=0, lt=MOST)
     quota: str = Field(
         "", pattern=r"^([1-9][0-9]{0,14}/(day|month)(;[1-9][0-9]{0,14}/(day|month))?)?$"
     )
@@ -48,6 +51,8 @@ class PlanFields(BaseModel):
         items = parse_many(value) if value else []
         if not all(item.amount for item in items):
             raise ValueError("a rate of 0 permits nothing")
+        if any(item.amount >= MOST for item in items):
+            raise ValueError("a rate is more than can be counted")
         if len({item.get_expiry() for item in items}) < len(items):
             raise ValueError("two rates are for the same time")
         return value

@@ -158,7 +158,8 @@ class ForwardAuth:
             found.append("connections must be from 1 to 1000")
         if not 0 <= self.cache <= LONGEST:
             found.append(f"cache must be from 0 to {LONGEST:g} seconds")
-        if not isinstance(self.fail_open, bool):
+        fail_open: object = self.fail_open  # a word would be as good as True
+        if not isinstance(fail_open, bool):
             found.append("fail_open must be True or False")
         return found
 

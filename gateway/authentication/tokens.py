@@ -126,6 +126,7 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         raise invalid("The token names no subject.")
     if isinstance(claims["exp"], bool) or not isinstance(claims["exp"], int | float):
         raise invalid("The token's exp is not a number.")
+    check_unbound(claims)
     granted = scopes(claims)
     permissions = (*words(claims, "permissions"), *granted)
     plan = claims.get("plan")
@@ -141,6 +142,13 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         )
     except UnicodeEncodeError:  # half a surrogate pair
         raise invalid("The token's claims are not valid text.") from None
+
+
+def check_unbound(claims: Mapping[str, Any]) -> None:
+    """Raise Unauthenticated for a token that holds only together with a key of its bearer's, who
+    would have to prove that he has it (RFC 7800, RFC 9449 section 7.1)."""
+    if "cnf" in claims:
+        raise invalid("The token is bound to a key, so it does not hold as a bearer token.")
 
 
 def words(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -51,9 +51,9 @@ class PolicyDecisionPoint:
     ca_file: authorities trusted for https; None for UPSTREAM_CA_FILE.
 
     A worker whose five last calls were not answered asks once in a second only, for all: the other
-    requests do not wait. At most as many wait for it as the worker forwards requests. Raises
-    AuthorityUnavailable (503) without a decision; asking again is
-    safe. ValueError for options that cannot be.
+    requests do not wait. At most as many requests wait for it as the worker forwards. Raises
+    AuthorityUnavailable (503) without a decision; asking again is safe. ValueError for options
+    that cannot be.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Windows in the embedded store: exact across all workers of a machine.
 
 The table `windows` has a History for each moving window, a StoredLevel for each bucket and period.
-The table `expiry` has, as milliseconds and key, when to look whether the key can be forgotten.
+The table `expiry` has, as milliseconds and key, when to look whether the key can be forgotten;
+periods stand behind all others.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from gateway.state import EmbeddedStore
 log = logging.getLogger("gateway.rate_limiting")
 
 _MOMENT = struct.Struct(">Q")
+# Added to the moments of periods: a crowd of clients must not lift anybody's quota.
+_PERIODS = 1 << 63
 # Keys in use are looked at this many seconds after their hits would have expired.
 _LATER = 60.0
 _SWEEP_ODDS = 1 / 64
@@ -31,13 +34,14 @@ _COMPLAIN = 60.0
 
 def digest(hit: Hit) -> bytes:
     """A key of fixed length: LMDB's are bounded, names of users are not."""
-    return hashlib.blake2b(name_of(hit).encode(), digest_size=16).digest()
+    return hashlib.blake2b(name_of(hit).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class EmbeddedWindows:
     """Windows in an EmbeddedStore. Raises StoreError or OSError when it cannot be used.
 
-    When the store gets crowded, keys are forgotten early, those next that would expire next.
+    When the store gets crowded, keys are forgotten early, those next that would expire next;
+    periods only when there is nothing else.
     """
 
     def __init__(self, store: EmbeddedStore, clock: Callable[[], float] = time.time) -> None:
@@ -64,7 +68,8 @@ class EmbeddedWindows:
                     windows[index] = kept.count(hit, window, now)
                     grown += kept.begun
                     if not kept.known:
-                        self._watch(transaction, names[index], kept.expires)
+                        rank = 0 if hit.ends is None else _PERIODS
+                        self._watch(transaction, names[index], kept.expires, rank)
             lost = self._make_room(transaction, now, grown)
         if lost:
             self._complain()
@@ -91,39 +96,43 @@ class EmbeddedWindows:
         with self._store.read(b"windows"):
             return True
 
-    def _watch(self, transaction: Any, name: bytes, expires: float) -> None:
-        moment = _MOMENT.pack(int((expires + _LATER) * 1000))
+    def _watch(self, transaction: Any, name: bytes, expires: float, rank: int) -> None:
+        moment = _MOMENT.pack(rank + int((expires + _LATER) * 1000))
         transaction.put(moment + name, b"", db=self._store.table(b"expiry"))
 
     def _sweep(self, transaction: Any, now: float, most: int) -> int:
         """Forget keys whose last hit has expired; look again later at those that were used.
         Returns how many were forgotten earlier, for want of room."""
         crowded = self._store.crowded(transaction)
-        due = _MOMENT.pack(int(now * 1000))
+        due = _PERIODS if crowded else int(now * 1000)
         lost = 0
         for _ in range(most):
-            name = self._next(transaction, b"" if crowded else due)
-            if name is None:
+            found = self._next(transaction, due)
+            if found is None:
                 break
+            rank, name = found
             expires = _expiry(transaction, name)
             if expires is None:
                 continue
             if expires > now and not crowded:
-                self._watch(transaction, name, expires)
+                self._watch(transaction, name, expires, rank)
                 continue
             lost += expires > now
             History(transaction, name, 0, now).delete()
             StoredLevel(transaction, name).delete()
         return lost
 
-    def _next(self, transaction: Any, due: bytes) -> bytes | None:
-        """Take the first key off the expiry table; only one from before `due`, if that is said."""
+    def _next(self, transaction: Any, due: int) -> tuple[int, bytes] | None:
+        """Take the first key off the expiry table that is due before this moment: its rank and
+        itself. Periods come after all others."""
         with transaction.cursor(db=self._store.table(b"expiry")) as cursor:
-            if not cursor.first() or (due and cursor.key()[:8] >= due):
-                return None
-            name = bytes(cursor.key()[8:])
-            cursor.delete()
-            return name
+            for rank in (0, _PERIODS):
+                if cursor.set_range(_MOMENT.pack(rank)):
+                    key = bytes(cursor.key())
+                    if _MOMENT.unpack_from(key)[0] < rank + due:
+                        cursor.delete()
+                        return rank, key[_MOMENT.size :]
+        return None
 
     def _complain(self) -> None:
         now = time.monotonic()

@@ -103,7 +103,11 @@ class Limiter(flask_limiter.Limiter):
         after the response, and only if this says so of it; room is asked for before. dry_run:
         count and log, refuse nothing. on_failure: when the shared store cannot be asked, "local"
         counts in this machine or worker, "open" lets pass, "closed" answers 503.
+
+        TypeError for methods that are one text: its letters would be methods.
         """
+        if isinstance(methods, str):
+            raise TypeError(f"methods={methods!r} must be a list of methods")
         return DeclaredLimit(
             options=Options(burst, nodelay, deduct_when, dry_run, on_failure),
             limit_provider=limit_value,

@@ -7,12 +7,10 @@ itself, so that good credentials cost nothing: until then, each worker may look 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 from gateway.authentication.identity import Identity
@@ -49,8 +47,9 @@ class FailedLogins:
     """Judges credentials, as long as their address had not too many refused.
 
     rules: the limits. dry: they count, and refuse nothing. Each worker remembers 10 000 addresses
-    with refused credentials, and under a hash 10 000 good ones from there: those are judged also
-    when their address is over its limit, so that a guesser shuts out nobody who is in already.
+    with refused credentials, and by a hash the last 10 000 good ones of all addresses: those are
+    judged also when their address is over its limit, so that a guesser shuts out nobody whom the
+    worker has let in already.
     """
 
     def __init__(
@@ -70,8 +69,7 @@ class FailedLogins:
         self._longest = max((rule.seconds for rule in rules), default=0)
         self._lock = threading.Lock()
         self._known: dict[str, _Record] = {}
-        self._good: dict[bytes, None] = {}
-        self._secret = os.urandom(32)
+        self._good: dict[int, None] = {}
 
     def judge(self, scheme: Scheme, credential: str, environ: dict[str, Any]) -> Identity:
         """Who the credential proves, see Scheme.verify. Raises also Refusal (429) where there were
@@ -88,10 +86,11 @@ class FailedLogins:
             if _guessed(scheme, refusal, environ) and not self._exempt.cover(environ):
                 self._count(address, environ)
                 with self._lock:
-                    self._good.pop(self._hash(address, scheme, credential, environ), None)
+                    self._good.pop(_hash(address, scheme, credential, environ), None)
             raise
-        if record is not None:
-            self._keep(self._good, self._hash(address, scheme, credential, environ), None)
+        known = _hash(address, scheme, credential, environ)
+        if known not in self._good:
+            self._keep(self._good, known, None)
         return identity
 
     def _check(
@@ -105,7 +104,7 @@ class FailedLogins:
         wait = record.until - self._clock()
         if wait <= 0 or not _presented(scheme, environ):
             return
-        if self._hash(address, scheme, credential, environ) in self._good:
+        if _hash(address, scheme, credential, environ) in self._good:
             return
         if self._dry:
             environ["gateway.exchange"].dry_run.append(_NAME)
@@ -140,13 +139,11 @@ class FailedLogins:
             if len(memory) > _MOST:
                 del memory[next(iter(memory))]
 
-    def _hash(
-        self, address: str, scheme: Scheme, credential: str, environ: dict[str, Any]
-    ) -> bytes:
-        shown = credential or environ.get("HTTP_AUTHORIZATION", "")
-        text = f"{address}\0{scheme.name}\0{shown}"
-        data = text.encode("utf-8", "surrogatepass")
-        return blake2b(data, key=self._secret, digest_size=16).digest()
+
+def _hash(address: str, scheme: Scheme, credential: str, environ: dict[str, Any]) -> int:
+    """What stands for a good credential of an address. Python's hash will do: who finds another
+    credential with the same one has only won that it is looked at."""
+    return hash((address, scheme.name, credential or environ.get("HTTP_AUTHORIZATION", "")))
 
 
 def _presented(scheme: Scheme, environ: dict[str, Any]) -> bool:

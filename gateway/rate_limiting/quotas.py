@@ -164,43 +164,64 @@ class Quotas:
     def _restore(self, hit: Hit, key: str, own: int = 0) -> None:
         """Make sure that a counter has what the database knows, `own` left aside."""
         ledger = self._ledger
-        if ledger is None:
+        if ledger is None or hit.key in self._complete:
             self._keep(hit)
             return
+        away = self._away_until
+        if away is not None and not self._may_try(away):
+            return  # nor wait for who tries
         with self._locks[hash(hit.key) % _LOCKS]:
-            if hit.key in self._complete:
-                self._keep(hit)
-                return
-            away = self._away_until
-            if away is not None and self._monotonic() < away:
-                return
-            try:
-                self._complement(hit, key, ledger, own)
-            except Exception as error:  # noqa: BLE001  whatever fails, the store counts
-                self._away_until = self._monotonic() + _PAUSE
-                if away is None:
-                    log.warning(
-                        "quotas cannot be read from the database (%s): the store alone counts",
-                        type(error).__name__,
-                    )
-                return
+            if away is None and self._away_until is not None:
+                return  # it failed while this one waited
+            if hit.key not in self._complete:
+                try:
+                    asked = self._complement(hit, key, ledger, own)
+                except Exception as error:  # noqa: BLE001  whatever fails, the store counts
+                    self._failed(error)
+                    return
+                if away is not None:
+                    self._tried(away, works=asked)
             self._keep(hit)
-            if away is not None:
-                self._away_until = None
-                log.warning("quotas are read from the database again")
 
-    def _complement(self, hit: Hit, key: str, ledger: Ledger, own: int) -> None:
+    def _may_try(self, away: float) -> bool:
+        """Whether a database that is away may be asked: by one request, the others go on."""
+        with self._keeping:
+            now = self._monotonic()
+            if self._away_until != away or now < away:
+                return False
+            self._away_until = now + _PAUSE
+            return True
+
+    def _tried(self, away: float, *, works: bool) -> None:
+        with self._keeping:
+            self._away_until = None if works else away  # the next one tries
+        if works:
+            log.warning("quotas are read from the database again")
+
+    def _failed(self, error: Exception) -> None:
+        with self._keeping:
+            first = self._away_until is None
+            self._away_until = self._monotonic() + _PAUSE
+        if first:
+            log.warning(
+                "quotas cannot be read from the database (%s): the store alone counts",
+                type(error).__name__,
+            )
+
+    def _complement(self, hit: Hit, key: str, ledger: Ledger, own: int) -> bool:
+        """Returns whether the database had to be asked."""
         # Who counts this one restores the counter. It is lost together with it, or before: a
         # crowded store forgets what ends first.
         gate = Hit(f"{hit.key}|restored", 1, hit.seconds, ends=(hit.ends or 0.0) - 1)
         counter = replace(hit, limit=_ANY, cost=0, on_failure="local")
         _, [unrestored, known] = self._windows.acquire([replace(gate, cost=0), counter])
         if not unrestored.remaining:
-            return
+            return False
         spent = ledger.spent(ledger_name(key), _period_name(hit))
         missing = spent - (_ANY - known.remaining - own)
         added = [replace(counter, cost=missing, forced=True)] if missing > 0 else []
         self._windows.acquire([gate, *added])  # all or none: once
+        return True
 
     def _keep(self, hit: Hit) -> None:
         with self._keeping:

@@ -57,9 +57,7 @@ class RedisWindows:
     def _ask(self, hits: Sequence[Hit], *, count: bool) -> tuple[bool, list[Window]]:
         arguments: list[str | int] = [os.urandom(8).hex(), int(count), int(CLOCK_STEP)]
         arguments += map(_told, hits)
-        answer: list[int] = self._acquire(
-            keys=[_PREFIX + name_of(hit) for hit in hits], args=arguments
-        )
+        answer: list[int] = self._acquire(keys=[_key(hit) for hit in hits], args=arguments)
         counted = count and answer[0] == 1
         windows = [
             _window(hit, answer[i], answer[i + 1] / 1000, answer[i + 2] / 1000, counted)
@@ -69,11 +67,15 @@ class RedisWindows:
 
     def clear(self, hit: Hit) -> None:
         """See Windows.clear."""
-        self._client.delete(_PREFIX + name_of(hit))
+        self._client.delete(_key(hit))
 
     def check(self) -> bool:
         """Whether Redis answers."""
         return bool(self._client.ping())
+
+
+def _key(hit: Hit) -> bytes:
+    return (_PREFIX + name_of(hit)).encode("utf-8", "surrogatepass")
 
 
 def _told(hit: Hit) -> str:

@@ -12,6 +12,7 @@ from flask import Response
 from flask_limiter import Limit
 from limits import RateLimitItem
 
+from gateway.plan_fields import MOST
 from gateway.rate_limiting.windows import Hit, OnFailure
 
 MARK = "__gateway_limits__"
@@ -127,6 +128,11 @@ def _check(options: Mapping[str, Any], cost: int | Callable[[], int], item: Rate
     burst = options.get("burst")
     if burst is not None and (type(burst) is not int or burst < 0):
         raise ValueError(f"burst={burst!r} must be a whole number, 0 or more, or None")
+    if (most := max(item.amount, burst or 0)) >= MOST:
+        raise ValueError(f"{most} is more than can be counted")
+    for name in ("nodelay", "dry_run"):
+        if type(options.get(name, True)) is not bool:
+            raise ValueError(f"{name}={options[name]!r} must be True or False")
     if not options.get("nodelay", True) and burst is None:
         raise ValueError("nodelay=False needs a burst: how many may wait for their time")
     deduct_when = options.get("deduct_when")
@@ -137,8 +143,13 @@ def _check(options: Mapping[str, Any], cost: int | Callable[[], int], item: Rate
     if options.get("on_failure", "local") not in get_args(OnFailure):
         wrong = options["on_failure"]
         raise ValueError(f"on_failure={wrong!r} must be one of {', '.join(get_args(OnFailure))}")
-    if callable(cost):
-        return
+    if not callable(cost):
+        _check_cost(cost, burst, item)
+
+
+def _check_cost(cost: int, burst: int | None, item: RateLimitItem) -> None:
+    if type(cost) is not int:
+        raise ValueError(f"cost {cost!r} is neither a whole number nor a function")
     if burst is not None and not 0 < cost <= burst + 1:
         raise ValueError(f"cost {cost} does not lie between 1 and burst + 1, {burst + 1}")
     if burst is None and not 0 < cost <= item.amount:

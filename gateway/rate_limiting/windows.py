@@ -20,7 +20,8 @@ CLOCK_STEP = 60.0
 OnFailure = Literal["local", "open", "closed"]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made for each limit of each request, which would take three times as long.
+@dataclass(slots=True)
 class Hit:
     """A request to count `cost` against at most `limit` in any `seconds` of `key`.
 

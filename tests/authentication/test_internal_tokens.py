@@ -148,3 +148,11 @@ def test_the_first_key_signs_and_all_are_published() -> None:
     assert jwt.get_unverified_header(value)["kid"] == "new"
     assert b'"new"' in tokens.key_set
     assert b'"k1"' in tokens.key_set
+
+
+def test_there_is_no_token_of_nobody() -> None:
+    tell = issuer(Clock()).teller("orders")
+    assert tell(Identity("", kind="anonymous")) == ()
+    ((_, value),) = tell(Identity("", kind="anonymous", permissions=("order:read",)))
+    assert "sub" not in claims(value)
+    assert claims(value)["permissions"] == ["order:read"]

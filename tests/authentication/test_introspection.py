@@ -166,7 +166,7 @@ def test_a_hundred_with_one_new_token_ask_once(server: Server) -> None:
     ]
     for thread in threads:
         thread.start()
-    assert wait_for(lambda: judge._waiting.taken == 100)
+    assert wait_for(lambda: judge._verdicts._places.taken == 100)
     asked.set()
     for thread in threads:
         thread.join(10)
@@ -180,7 +180,7 @@ def test_whoever_asks_for_all_may_fall(server: Server) -> None:
 
     def fall() -> None:
         both.wait(10)
-        assert wait_for(lambda: judge._waiting.taken == 2)
+        assert wait_for(lambda: judge._verdicts._places.taken == 2)
         raise SystemExit
 
     server.before = fall

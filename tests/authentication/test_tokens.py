@@ -177,3 +177,10 @@ def test_a_token_has_a_greatest_length() -> None:
     assert MAX_TOKEN - 1000 < len(longest) <= MAX_TOKEN
     assert verifier().verify(longest).subject == "u1"
     assert refusal(sign(claims(pad="x" * 8000))).description == "The token is too long."
+
+
+@pytest.mark.parametrize("bound", [{"jkt": "abc"}, {"x5t#S256": "abc"}, {}, None, "abc"])
+def test_a_token_bound_to_a_key_is_no_bearer_token(bound: Any) -> None:
+    body = {**claims(), "cnf": bound}
+    with pytest.raises(Unauthenticated, match="bound to a key"):
+        verifier().verify(sign(body))

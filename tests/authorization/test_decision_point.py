@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from flask import Flask
 
 from gateway import ConfigurationError, PolicyDecisionPoint, any_of, require, role
 from gateway.observability.security_log import SecurityLog
-from gateway.testing import Close, Hang, Received, Reset, ScriptedUpstream, Send
+from gateway.testing import Close, Hang, Received, Reset, ScriptedUpstream, Send, Until
 from tests.authentication.support import SECRET, forge
 from tests.support.gunicorn import free_port
 from tests.support.wsgi import Answer, bearer, call, make_app, stubbed
@@ -43,11 +44,12 @@ def _closed() -> Iterator[None]:
 
 
 def app_of(url: str, *, around: Callable[[Any], Any] = lambda it: it, **options: Any) -> Flask:
-    """A gateway whose service asks a decision point."""
+    """A gateway whose service asks a decision point. Options in capitals are settings."""
     service, _ = stubbed()
+    settings = {name: options.pop(name) for name in list(options) if name.isupper()}
     point = PolicyDecisionPoint(url + PATH, **options)
     _points.append(point)
-    return make_app(require(around(point))(service), JWT_SECRET=SECRET)
+    return make_app(require(around(point))(service), JWT_SECRET=SECRET, **settings)
 
 
 def ask(app: Flask, raw: str = "/things/7", method: str = "GET", **fields: str) -> Answer:
@@ -278,6 +280,31 @@ def test_who_is_silent_is_not_waited_for_by_all(upstream: ScriptedUpstream) -> N
     assert [ask(app).status for _ in range(3)] == [200] * 3
 
 
+def test_so_many_wait_for_it_and_no_more(upstream: ScriptedUpstream) -> None:
+    """One that hangs does not take the worker with it, whatever `connections` are."""
+    answer = threading.Event()
+    upstream.script([Until(answer), Send(YES)])
+    app = app_of(upstream.url, timeout=20, WORKER_CLASS="gthread", WORKER_THREADS=2)
+    statuses: list[int] = []
+    threads = [threading.Thread(target=lambda: statuses.append(ask(app).status)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert upstream.wait_until(lambda: len(upstream.requests) == 2)
+    assert ask(app).code == "authority_unavailable"
+    assert len(upstream.requests) == 2
+    answer.set()
+    for thread in threads:
+        thread.join(20)
+    assert statuses == [200, 200]
+
+
+def test_what_the_backend_does_not_get_is_not_told(upstream: ScriptedUpstream) -> None:
+    upstream.respond(YES)
+    app = app_of(upstream.url, headers=["X-Tenant"])
+    assert ask(app, X_Tenant="acme", Connection="close, X-TENANT").status == 200
+    assert told(upstream.requests[0])["headers"] == {}
+
+
 @pytest.mark.parametrize("fail_open", [True, False])
 def test_the_security_log_tells_who_was_let_in_all_the_same(
     upstream: ScriptedUpstream, fail_open: bool
@@ -319,6 +346,9 @@ def test_what_it_is_called_holds_no_secret() -> None:
         {"cache": -1},
         {"cache": True},
         {"connections": 0},
+        {"connections": 1.5},
+        {"fail_open": "no"},
+        {"claims": 1},
         {"headers": "X-Tenant"},
         {"headers": ["X Tenant"]},
         {"headers": [7]},
@@ -337,3 +367,11 @@ def test_a_field_that_may_hold_a_credential_is_a_fault(name: str) -> None:
         app_of("http://opa.internal", headers=["X-Tenant", name])
     fault = f"headers names {name.lower()!r}, which may hold a credential"
     assert refused.value.faults == (f"decision point http://opa.internal{PATH}: {fault}",)
+
+
+def test_authorities_that_are_not_there_are_a_fault() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        app_of("https://opa.internal", ca_file="/nowhere.pem")
+    assert refused.value.faults == (
+        f"decision point https://opa.internal{PATH}: ca_file is no file",
+    )

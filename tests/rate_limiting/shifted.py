@@ -13,7 +13,7 @@ from gateway.rate_limiting.windows import CLOCK_STEP, Hit, Windows
 
 # Redis goes by its own clock: instead of moving that on, all that was counted is made older.
 _SHIFT = """
-for _, key in ipairs(redis.call('KEYS', '*')) do
+for _, key in ipairs(redis.call('KEYS', '{gatehouse}:window:*')) do
   local left = redis.call('PTTL', key)
   if redis.call('TYPE', key).ok == 'zset' then
     local hits = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')

@@ -138,6 +138,39 @@ def test_short_of_room_the_soonest_to_expire_go(
     store.close()
 
 
+def test_short_of_room_quotas_go_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of addresses with windows that last longer lifts nobody's quota."""
+    monkeypatch.setattr(files, "SIZE", 2 * 1024 * 1024)
+    store = EmbeddedStore(tmp_path / "small")
+    clock = Clock()
+    windows = EmbeddedWindows(store, clock)
+    quotas = [Hit(f"user {n}", 9, 86400, ends=clock.now + 3600 + n) for n in range(100)]
+    for quota in quotas:
+        windows.acquire([quota])
+    for number in range(20_000):
+        assert windows.acquire([Hit(f"address {number}", 1000, 86400)])[0]
+    assert [windows.peek(quota).remaining for quota in quotas] == [8] * 100
+    assert windows.peek(Hit("address 1", 1000, 86400)).remaining == 1000
+    assert windows.peek(Hit("address 19999", 1000, 86400)).remaining == 999
+    store.close()
+
+
+def test_a_crowd_of_quotas_does_not_fill_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that end next go first."""
+    monkeypatch.setattr(files, "SIZE", 2 * 1024 * 1024)
+    store = EmbeddedStore(tmp_path / "small")
+    clock = Clock()
+    windows = EmbeddedWindows(store, clock)
+    month, day = clock.now + 86400 * 30, clock.now + 86400
+    windows.acquire([Hit("patient", 9, 86400 * 30, ends=month)])
+    for number in range(20_000):
+        assert windows.acquire([Hit(f"user {number}", 9, 86400, ends=day)])[0]
+    assert windows.peek(Hit("patient", 9, 86400 * 30, ends=month)).remaining == 8
+    store.close()
+
+
 @pytest.mark.usefixtures("no_chance")
 def test_busy_clients_do_not_fill_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

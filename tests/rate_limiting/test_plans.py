@@ -135,6 +135,8 @@ FAULTY: dict[str, dict[str, Any]] = {
     "unknown field": {"rates": "5/second"},
     "no rate": {"rate": "often"},
     "rate of 0": {"rate": "0/second"},
+    "rate beyond counting": {"rate": "1000000000000000/second"},
+    "burst beyond counting": {"burst": 10**15},
     "not text": {"rate": 5},
     "negative": {"burst": -1},
     "no number": {"burst": True},

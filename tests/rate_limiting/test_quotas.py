@@ -268,6 +268,75 @@ def test_a_database_that_is_away_stops_nobody(caplog: pytest.LogCaptureFixture) 
     ]
 
 
+def test_a_database_that_hangs_is_tried_by_one_request(caplog: pytest.LogCaptureFixture) -> None:
+    """The others, of the same identity too, go on meanwhile."""
+    ledger = StubLedger()
+    clock = Clock()
+    asked = worker(ledger, clock=clock)
+    ledger.broken = True
+    asked.request()
+    clock.now += 5
+    begun, over = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        over.wait(30)
+
+    ledger.before = hang
+    trying = threading.Thread(target=asked.request)
+    others = [threading.Thread(target=asked.request, args=(f"user:{n}",)) for n in range(8)]
+    others.append(threading.Thread(target=asked.request))
+    trying.start()
+    begun.wait(30)
+    for thread in others:
+        thread.start()
+    for thread in others:
+        thread.join(5)
+    waiting = sum(thread.is_alive() for thread in others)
+    over.set()
+    for thread in [trying, *others]:
+        thread.join(30)
+    assert waiting == 0
+    assert ledger.asked == 2
+    assert len(caplog.records) == 1
+
+
+def test_many_that_fail_together_complain_once(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = StubLedger()
+    ledger.broken = True
+    asked = worker(ledger)
+    together = threading.Barrier(2)
+    ledger.before = lambda: together.wait(30)
+    # With locks of their own: the hash of a text is another one in each process.
+    apart = {hash(f"user:{n}|*quota|2026-11-21") % 16: f"user:{n}" for n in range(99)}
+    threads = [
+        threading.Thread(target=asked.request, args=(key,)) for key in list(apart.values())[:2]
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert ledger.asked == 2
+    assert len(caplog.records) == 1
+
+
+def test_a_counter_that_is_complete_tells_nothing_of_the_database(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ledger = StubLedger()
+    clock = Clock()
+    windows = MemoryWindows(clock)
+    Worker(windows, ledger, clock).request()
+    other = Worker(windows, ledger, clock)
+    ledger.broken = True
+    other.request("user:bob")
+    clock.now += 5
+    assert other.request() == [8]  # the first worker restored it
+    other.request("user:eve")  # so this one tries
+    assert ledger.asked == 3
+    assert len(caplog.records) == 1
+
+
 def test_what_is_remembered_is_bounded() -> None:
     asked = worker(StubLedger())
     for number in range(10_050):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,7 +14,10 @@ from tests.rate_limiting.conftest import MakeClient
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "often", "10", "10/fortnight", "/minute", "-1/minute", "5/minute;oops", "0/minute"],
+    [
+        *("", " ", "often", "10", "10/fortnight", "/minute", "-1/minute", "5/minute;oops"),
+        *("0/minute", "1000000000000000/minute"),
+    ],
 )
 @pytest.mark.parametrize("where", ["service", "view"])
 def test_malformed_limit(make_client: MakeClient, where: str, text: str) -> None:
@@ -58,6 +61,11 @@ def test_all_faults_at_once(make_client: MakeClient) -> None:
         ({"nodelay": False}, "nodelay=False needs a burst"),
         ({"burst": 3, "cost": 5}, "cost 5 does not lie between 1 and burst"),
         ({"burst": 3, "cost": 0}, "cost 0"),
+        ({"cost": 1.5}, "cost 1.5 is neither"),
+        ({"cost": "2"}, "cost '2' is neither"),
+        ({"burst": 10**15}, "1000000000000000 is more than can be counted"),
+        ({"nodelay": "no", "burst": 3}, "nodelay='no' must be True or False"),
+        ({"dry_run": 1}, "dry_run=1 must be True or False"),
         ({"on_failure": "shut"}, "on_failure='shut' must be one of local, open, closed"),
         ({"burst": 3, "nodelay": False}, "burst=3 lets requests wait for 36 s, .* 25 s in all"),
     ],
@@ -67,6 +75,11 @@ def test_options_that_cannot_be(make_client: MakeClient, options: Any, said: str
     limiter.limit("5/minute", **options)(orders)
     with pytest.raises(ConfigurationError, match=said):
         make_client(orders)
+
+
+def test_one_method_is_a_list_too() -> None:
+    with pytest.raises(TypeError, match="methods='GET' must be a list"):
+        limiter.limit("5/minute", methods=cast("list[str]", "GET"))
 
 
 def test_a_burst_may_cost_more_than_the_rate(make_client: MakeClient) -> None:

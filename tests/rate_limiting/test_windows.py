@@ -211,3 +211,13 @@ def test_like_the_model(store: Store, steps: list[Step]) -> None:
             assert window.remaining == room - (hit.cost if expected else 0)
             assert window.reset == pytest.approx(reset, abs=store.slack)
             assert window.retry == pytest.approx(retry, abs=store.slack + 0.001)
+
+
+def test_any_text_is_a_key(store: Store, key: str) -> None:
+    """A key function may take one from JSON, where half a character can stand alone. A store that
+    failed at it would be taken for one that is away."""
+    hit = Hit(f"{key} \ud800\n\0 é", 1, 60)
+    assert [store.windows.acquire([hit])[0] for _ in range(2)] == [True, False]
+    assert store.windows.peek(hit).remaining == 0
+    store.windows.clear(hit)
+    assert store.windows.peek(hit).remaining == 1

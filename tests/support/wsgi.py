@@ -73,7 +73,7 @@ def open_service(**options: Any) -> tuple[Service, StubTransport]:
 
 def token(subject: str = "ada", **claims: Any) -> str:
     """A token the applications of `make_app` accept."""
-    return jwt.encode({"sub": subject, "exp": time.time() + 60, **claims}, SECRET, "HS256")
+    return jwt.encode({"sub": subject, "exp": time.time() + 3600, **claims}, SECRET, "HS256")
 
 
 def bearer(*permissions: str, **claims: Any) -> tuple[str, str]:

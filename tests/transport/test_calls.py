@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from gateway.testing import ScriptedUpstream
+from gateway.testing import Hang, ScriptedUpstream, Send, Wait
 from gateway.transport.calls import Caller, CallFailed, Server
+from gateway.transport.connection import Connection
 from tests.support.messages import response
 
 
@@ -66,3 +69,31 @@ def test_repeated_fields_come_apart(caller: Caller, upstream: ScriptedUpstream) 
 def test_a_name_that_is_none_is_a_failure() -> None:
     with pytest.raises(CallFailed):
         Caller(Server.parse(f"http://{'a' * 70}.invalid")).call("GET", seconds=5)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [Wait(0.7), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), Hang()],
+        [Wait(0.7), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"), Hang()],
+        [Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), Wait(0.7), Send(b"x"), Hang()],
+    ],
+)
+def test_the_time_is_for_all_of_it(
+    caller: Caller, upstream: ScriptedUpstream, script: list[Any]
+) -> None:
+    """Also where the answer stops when most of it is over."""
+    upstream.script(script)
+    waits: list[float] = []
+    receive = Connection.receive
+
+    def receiving(self: Connection, limit: float, abandoned: Any) -> bytes:
+        waits.append(limit)
+        return receive(self, limit, abandoned)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "receive", receiving)
+        end = time.monotonic() + 1.0
+        with pytest.raises(CallFailed):
+            caller.call("GET", seconds=1.0)
+    assert max(waits) < end + 0.3

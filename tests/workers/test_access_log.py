@@ -19,7 +19,7 @@ FIELDS = {
     "time", "request_id", "client", "method", "path", "route", "service", "target", "status",
     "party", "reason", "user", "bytes_in", "bytes_out", "duration_ms", "queue_ms", "upstream_ms",
     "gateway_ms",
-    "attempts",
+    "attempts", "dry_run",
 }  # fmt: skip
 
 

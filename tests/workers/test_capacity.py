@@ -144,6 +144,7 @@ def test_idle_connections_make_room(
             assert clients[0].ended()
             clients[-1].send(request(b"/plain/last"))
             assert clients[-1].read_reply().status == 200
+        assert "Traceback" not in running.stderr_text()
 
 
 def test_clients_that_do_not_close_hold_up_nobody(

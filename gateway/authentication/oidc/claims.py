@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.authentication.identity import Identity
 from gateway.authentication.oidc.issuer import Issuer
-from gateway.authentication.tokens import invalid, scopes, words
+from gateway.authentication.tokens import check_unbound, invalid, scopes, words
 
 Claims = Mapping[str, Any]
 
@@ -42,8 +42,7 @@ def check_claims(claims: Claims, issuer: Issuer, typ: str, now: float, leeway: f
     if claims.get("iss") != issuer.url:
         raise invalid()
     _check_times(claims, now, leeway)
-    if "cnf" in claims:  # RFC 7800, RFC 9449 section 7.1: a key would have to be proved as well
-        raise invalid("The token is bound to a key, so it does not hold as a bearer token.")
+    check_unbound(claims)
     use = _check_use(claims, issuer, typ)
     if issuer.audiences and not issuer.audiences & _audiences(claims):
         raise invalid("The token is for another audience.")

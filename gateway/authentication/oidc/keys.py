@@ -114,7 +114,12 @@ class IssuerKeys:
                 if not (wait if entry.is_busy(now) else entry.wanted(now, cause)):
                     return False
                 flight = self._flight = threading.Event()
-                self._run(partial(self._fly, flight, cause))
+                try:
+                    self._run(partial(self._fly, flight, cause))
+                except RuntimeError as error:  # no thread can be had: the next one tries again
+                    self._flight = None
+                    log.warning("the keys of %s are not asked for: %s", self._name, error)
+                    return False
         return wait and flight.wait(WAIT)
 
     def _fly(self, flight: threading.Event, cause: Cause) -> None:

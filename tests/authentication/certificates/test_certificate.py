@@ -173,6 +173,25 @@ def test_its_dates_with_leeway(starts: float, ends: float, expected: str) -> Non
         assert identity(issued, leeway=30, clock=Clock()).subject == "O=Example,CN=alice"
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        x509.UniformResourceIdentifier("billing.internal"),
+        x509.UniformResourceIdentifier("alice@example.org"),
+        x509.UniformResourceIdentifier("CN=alice,O=a:b"),
+        x509.DNSName("spiffe://example.org/billing"),
+        x509.DNSName("CN=root"),
+        x509.DNSName("alice@example.org"),
+        x509.RFC822Name("billing.internal"),
+        x509.RFC822Name("spiffe://root@example.org"),
+        x509.RFC822Name("CN=root@example.org"),
+    ],
+    ids=lambda odd: f"{type(odd).__name__}-{odd.value}",
+)
+def test_a_name_that_looks_like_one_of_another_kind_is_none(odd: x509.GeneralName) -> None:
+    assert identity(issue(ALICE, AUTHORITY, names=[odd])).subject == "O=Example,CN=alice"
+
+
 def test_roles_by_subject() -> None:
     roles = {"billing.internal": ("service", "reporting")}
     assert identity(issue(ALICE, AUTHORITY, names=[HOST]), roles=roles).roles == roles[HOST.value]

@@ -203,3 +203,31 @@ def test_who_waits_hears_of_the_failure_too(error: Exception) -> None:
     others = [one for one in heard if one is not error]
     assert [isinstance(one, NoDecision | AssertionError) for one in others] == [True]
     assert decisions.settle(b"k", lambda: "now") == "now"
+
+
+def test_so_many_wait_and_no_more() -> None:
+    """Those who want to know the same as another count as well: each of them holds a thread."""
+    decisions: Decisions[str] = Decisions(lambda _: 60.0, 3, 20.0, waiting=1)
+    asked, answer = threading.Event(), threading.Event()
+
+    def ask() -> str:
+        asked.set()
+        assert answer.wait(20)
+        return "yes"
+
+    first = threading.Thread(target=decisions.settle, args=(b"k", ask))
+    first.start()
+    assert asked.wait(20)
+    for key in (b"k", b"other", None):
+        with pytest.raises(NoDecision, match="too many") as caught:
+            decisions.settle(key, never)
+        assert caught.value.down
+    answer.set()
+    first.join(20)
+    assert decisions.settle(b"k", never) == "yes"
+
+
+def test_without_a_key_nothing_is_shared() -> None:
+    decisions: Decisions[str] = Decisions(lambda _: 60.0, 3, 1.0)
+    assert decisions.settle(None, lambda: "a") == "a"
+    assert decisions.settle(None, lambda: "b") == "b"

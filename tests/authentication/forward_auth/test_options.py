@@ -44,6 +44,7 @@ def faults(*accepted: Any) -> str:
         ({"connections": True}, "connections must be a whole number"),
         ({"cache": -1}, "cache must be from 0 to 300 seconds"),
         ({"cache": 301}, "cache must be from 0 to 300 seconds"),
+        ({"fail_open": "no"}, "fail_open must be True or False"),
         ({"returns": "X-User-ID"}, "returns must be a list of field names"),
         ({"returns": None}, "returns must be a list of field names"),
         ({"sends": "Cookie"}, "sends must be a list of field names"),

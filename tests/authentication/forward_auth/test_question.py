@@ -7,6 +7,7 @@ import pytest
 from gateway.authentication.forward_auth import NEVER_SENT
 from gateway.testing import ScriptedUpstream
 from tests.authentication.forward_auth.support import ALLOWED, build
+from tests.authentication.support import key_pair
 from tests.support.wsgi import call
 
 #: Fields of which the gateway refuses a wrong value by itself, or takes a right one over.
@@ -111,3 +112,34 @@ def test_a_value_that_only_looks_odd_is_sent_as_it_is(upstream: ScriptedUpstream
     assert house.ask("/users/7", "GET", ("X-Odd", "\xa0\x85odd\xff")).status == 200
     assert house.told.headers["X-User-ID"] == "u7"  # it was asked, and decided
     assert b"X-Odd: \xa0\x85odd\xff" in house.asked.head
+
+
+def test_what_is_listed_is_not_sent_either_where_the_backend_does_not_get_it(
+    upstream: ScriptedUpstream,
+) -> None:
+    upstream.respond(ALLOWED)
+    house = build(upstream, sends=["X-Tenant", "X-Other"])
+    fields = [("X-Tenant", "acme"), ("X-Other", "x"), ("Connection", "keep-alive, x-tenant")]
+    assert house.ask("/users/7", "GET", *fields).status == 200
+    assert house.asked.header(b"X-Tenant") == []
+    assert house.asked.header(b"X-Other") == [b"x"]
+    assert "X-Tenant" not in house.told.headers
+
+
+@pytest.mark.parametrize("sends", [None, ["X-Proved-By-Tls", "X-Signed"]])
+def test_what_only_proxies_and_the_gateway_write_is_not_taken_from_a_client(
+    upstream: ScriptedUpstream, sends: list[str] | None
+) -> None:
+    upstream.respond(ALLOWED)
+    settings = {
+        "CLIENT_CERTIFICATES": ("X-Proved-By-Tls",),
+        "TRUSTED_PROXIES": ("10.0.0.0/8",),
+        "INTERNAL_TOKEN_KEY": "EdDSA:env:INTERNAL",
+        "INTERNAL_TOKEN_HEADER": "X-Signed",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTERNAL", key_pair("EdDSA")[0])
+        house = build(upstream, settings=settings, sends=sends)
+    forged = [("X-Proved-By-Tls", "forged-by-client"), ("X-Signed", "forged-by-client")]
+    assert house.ask("/users/7", "GET", *forged).status == 200
+    assert b"forged-by-client" not in house.asked.head

@@ -454,3 +454,19 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch, number: int) -> 
     assert wait_for(lambda: not any(unavailable(worker, number) for worker in workers))
     assert all(has(worker, number) for worker in workers)
     assert document.fetches == 1
+
+
+def test_without_a_thread_the_next_one_tries_again() -> None:
+    machine = Machine(FIRST)
+    threads = [None, lambda work: work()]
+
+    def run(work: Callable[[], None]) -> None:
+        start = threads.pop(0)
+        if start is None:
+            raise RuntimeError("can't start new thread")
+        start(work)
+
+    worker = machine.worker(run=run)
+    assert unavailable(worker)
+    assert has(worker)
+    assert threads == []
