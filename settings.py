@@ -89,6 +89,13 @@ class Settings(BaseSettings):
     CLIENT_TIMEOUT: float = Field(
         15, gt=0, description="Seconds without a byte of a request body, then 408."
     )
+    SEND_TIMEOUT: float = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="Seconds a client may take nothing of an answer that waits for it, then its"
+        " connection ends. 0: any time. Does not count on a unix socket: nginx has one of its own.",
+    )
 
     # -- upstreams -------------------------------------------------------------------------
     CONNECT_TIMEOUT: float = Field(1, gt=0, description="Seconds to connect to a backend, or 504.")

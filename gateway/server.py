@@ -10,6 +10,7 @@ import logging
 import os
 import queue
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -116,6 +117,16 @@ def when_ready(server: Any) -> None:
         stop(graceful)
 
     server.stop, server.reload = drain_and_stop, checked_reload
+    _bound_sending(server)
+
+
+def _bound_sending(server: Any) -> None:
+    """Have the kernel end connections whose client takes nothing: who writes to one would wait for
+    ever, and keep its place and its slots. Connections have it from the socket they come by."""
+    milliseconds = int(_settings.SEND_TIMEOUT * 1000)
+    for listener in server.LISTENERS:
+        if milliseconds and listener.sock.family in (socket.AF_INET, socket.AF_INET6):
+            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _interrupted(server: Any, seconds: float) -> bool:

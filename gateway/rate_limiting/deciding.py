@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Refusal
-from gateway.rate_limiting.deducting import deduct_later, waiting
+from gateway.rate_limiting.deducting import Waiting, deduct_later, waiting
 from gateway.rate_limiting.fields import limit_fields, policy, quota_fields, retry_after
 from gateway.rate_limiting.keys import key_of
 from gateway.rate_limiting.pacing import SHORTEST, pace
@@ -59,16 +59,17 @@ def decide(
             _count_quotas(limits.quotas, used, left, quotas, key, environ)
         if tell and not dry:
             environ["gateway.added"] += quota_fields(used, left)
+    later: Waiting = []
     if dry or limits.special:
         later = waiting(rules, hits) if allowed else []
         rules, states = in_force(rules, hits, states, environ["gateway.exchange"])
-        if later:
-            deduct_later(later, windows, _again(rules, states, environ, tell))
     if tell and rules:
         environ["gateway.added"] += limit_fields(rules, states, policies)
     if not allowed:
         raise _refusal(rules, states, limits.quotas, left)
     _wait(states, environ)
+    if later:
+        deduct_later(later, windows, _again(rules, states, environ, tell))
 
 
 def _applying(

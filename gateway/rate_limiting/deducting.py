@@ -10,12 +10,15 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from flask import Response, after_this_request
+from flask import Response, after_this_request, request
 
 from gateway.rate_limiting.rules import Rule
 from gateway.rate_limiting.windows import Hit, Window, Windows
 
 log = logging.getLogger("gateway.rate_limiting")
+
+# What a request came to that a limit refused after this one found room.
+_BY_LIMITS = frozenset({"concurrency_limited", "limit_store_unavailable"})
 
 #: A rule that waits for the response, and what it is to count then.
 Waiting = list[tuple[Rule, Hit]]
@@ -34,6 +37,8 @@ def deduct_later(
     their windows then, by the names of the rules."""
 
     def count(response: Response) -> Response:
+        if request.environ["gateway.exchange"].reason in _BY_LIMITS:
+            return response
         said = [(rule, _after(hit)) for rule, hit in found if _says_so(rule, response)]
         if said:
             try:

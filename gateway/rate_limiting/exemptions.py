@@ -10,14 +10,15 @@ from typing import Any
 
 from gateway.edge.origin import parse_address
 
-# How limits count an identity, see keys.py; `ip` is how they count an address.
-_IDENTITY = re.compile(r"(?!ip:)[a-z][a-z_-]*:.*[^\s].*")
+# How limits count an identity: one of the kinds that there are (identity.py), and its subject.
+_IDENTITY = re.compile(r"(user|client|key|certificate):.*\S.*")
 
 
 def faults(entries: Iterable[str]) -> list[str]:
     """What is wrong with the setting RATE_LIMIT_EXEMPT."""
     return [
-        f"RATE_LIMIT_EXEMPT: {entry!r} is neither an address, nor a CIDR, nor kind:subject"
+        f"RATE_LIMIT_EXEMPT: {entry!r} is neither an address, nor a CIDR without further bits, nor"
+        " kind:subject"
         for entry in entries
         if _network(entry) is None and not _IDENTITY.fullmatch(entry)
     ]
@@ -52,6 +53,6 @@ class Exemptions:
 
 def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
-        return ipaddress.ip_network(entry, strict=False)
+        return ipaddress.ip_network(entry)
     except ValueError:
         return None

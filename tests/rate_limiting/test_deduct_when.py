@@ -102,6 +102,27 @@ def test_one_that_refuses_elsewhere_is_not_asked() -> None:
     assert asked == [200]
 
 
+def test_one_that_finds_no_slot_is_not_asked() -> None:
+    asked: list[int] = []
+    inside: list[Answer] = []
+
+    def noted(response: Response) -> bool:
+        asked.append(response.status_code)
+        return True
+
+    def backend(*_asked: Any) -> tuple[int, dict[str, str], bytes]:
+        inside.append(call(app, "/things/8"))  # while the first is here
+        return 200, {}, b""
+
+    service, _ = open_service(backend=backend)
+    limiter.limit("5/minute", deduct_when=noted)(service)
+    limiter.concurrency(1)(service)
+    app = make_app(service)
+    assert call(app, "/things/7").status == 200
+    assert [one.code for one in inside] == ["concurrency_limited"]
+    assert asked == [200]
+
+
 def test_without_room_nothing_else_is_counted() -> None:
     service, _ = open_service(backend=answering)
     limiter.limit("1/minute", deduct_when=failed)(service)

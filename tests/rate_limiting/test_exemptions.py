@@ -47,6 +47,7 @@ def test_without_entries_nobody_is() -> None:
 
 def test_what_is_no_entry() -> None:
     wrong = ["10.0.0.300", "10.0.0.0/33", "ada", "ip:10.0.0.1", ":ada", "user:", "User:ada", "*"]
+    wrong += ["fc::zz", "usr:ada", "10.0.0.5/8", "2001:db8::1/32"]
     found = faults([*ENTRIES, *wrong])
     assert len(found) == len(wrong)
     assert all(repr(entry) in fault for entry, fault in zip(wrong, found, strict=True))
