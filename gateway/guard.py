@@ -41,7 +41,8 @@ def make_authenticate(
         try:
             identity = authenticator.authenticate(environ, needed=needed, judge=judge)
         except Refusal as refusal:
-            environ["gateway.refusal"] = refusal
+            # Its traceback leads back to the environ: only the collector would free the two.
+            environ["gateway.refusal"] = refusal.with_traceback(None)
             if security is not None and (needed or refusal.code == 400):
                 security.refused(environ, refusal)
         else:
@@ -59,7 +60,7 @@ def check_access() -> None:
     if route is UNMATCHED:
         return  # routing answers: 404 or 405
     parts = route.access[environ["REQUEST_METHOD"]]  # every method served is there
-    refusal: Refusal | None = environ.get("gateway.refusal")
+    refusal: Refusal | None = environ.pop("gateway.refusal", None)
     if refusal is not None and (parts is not None or refusal.code == 400):
         raise refusal
     if parts:
