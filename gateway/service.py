@@ -108,7 +108,9 @@ class Service(Blueprint):
         self.pool_size = pool_size
         self.hide_credentials = hide_credentials
         self.identity = identity
-        self.authentication = None if authentication is None else tuple(authentication)
+        if authentication is not None and not isinstance(authentication, str):
+            authentication = tuple(authentication)
+        self.authentication = authentication  # a lone word is told of at start
         self.policies = tuple(policies)
         self.session = session
         frame = sys._getframe(1)  # faults at start name the place to mend

@@ -84,6 +84,8 @@ def _written(schemes: Iterable[Scheme]) -> frozenset[str]:
 
 
 def _faults(accepted: Sequence[object], usual: Authenticator) -> list[str]:
+    if isinstance(accepted, str):
+        return [f"authentication={accepted!r} must be a list, such as [{accepted!r}]"]
     if not accepted:
         return ["authentication names no scheme; leave it out to accept all of them"]
     faults = []
@@ -93,7 +95,7 @@ def _faults(accepted: Sequence[object], usual: Authenticator) -> list[str]:
                 known = ", ".join(sorted(NAMES))
                 faults.append(f"authentication {one!r} is not a scheme; there are {known}")
             elif one not in usual.names:
-                faults.append(f"authentication {one!r} is not set up (docs/authentication.md)")
+                faults.append(f"authentication {one!r} is not set up: {NAMES[one]} does that")
         elif isinstance(one, SituatedScheme) and not isinstance(one, type):
             faults += judged(one.faults)
         elif isinstance(one, type) or not isinstance(one, Scheme):

@@ -86,7 +86,10 @@ def load_keys(
             reason = error.strerror if isinstance(error, OSError) else error
             faults.append(f"JWT_KEYS entry {number} {reason}")
     if needed and not keys and not faults:
-        faults.append("JWT_SECRET or JWT_KEYS must be set: there is no default key")
+        faults.append(
+            "JWT_SECRET or JWT_KEYS must be set, or another way to authenticate"
+            " (docs/authentication.md): there is no default key"
+        )
     kids = [key.kid for key in keys if key.kid]
     faults += [f"JWT_KEYS has the kid {k!r} twice" for k in sorted(set(kids)) if kids.count(k) > 1]
     return KeySet(tuple(keys)), faults

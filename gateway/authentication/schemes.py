@@ -16,8 +16,16 @@ from gateway.pulse import Pulse
 from gateway.state import SharedState
 from settings import Settings
 
-#: What `Service(authentication=)` may name.
-NAMES = frozenset({"api_key", "basic", "bearer", "certificate", "introspection", "jwt", "oidc"})
+#: What `Service(authentication=)` may name, and the settings that set it up.
+NAMES = {
+    "api_key": "API_KEYS",
+    "basic": "API_KEY_BASIC",
+    "bearer": "one of JWT_SECRET, JWT_KEYS, OIDC_ISSUERS and INTROSPECTION_URL",
+    "certificate": "CLIENT_CERTIFICATES",
+    "introspection": "INTROSPECTION_URL",
+    "jwt": "JWT_SECRET or JWT_KEYS",
+    "oidc": "OIDC_ISSUERS",
+}
 
 
 # Fields that no setting can make a credential of its own.

@@ -86,8 +86,14 @@ def setting_rules(text: str, name: str, faults: list[str], where: str, scope: st
 def _read(
     declared: Sequence[Limit], name: str, faults: list[str], where: str, scope: str = ""
 ) -> list[Rule]:
+    rules: list[Rule] = []
+    for limit in declared:
+        try:
+            rules += rules_of([limit], name, scope or name, client_key)
+        except ValueError as error:
+            faults.append(f"{where}: {error}{getattr(limit, 'declared_at', '')}")
     try:
-        return list(distinct(rules_of(declared, name, scope or name, client_key)))
+        return list(distinct(rules))
     except ValueError as error:
         faults.append(f"{where}: {error}")
         return []

@@ -6,8 +6,10 @@ here all limits of a request are counted, or none. Endpoint, service, user and d
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import flask_limiter
@@ -24,6 +26,8 @@ from gateway.rate_limiting.rules import EXEMPT, MARK
 from gateway.rate_limiting.storage import WindowStorage
 from gateway.rate_limiting.windows import OnFailure
 from gateway.routes import UNMATCHED, Route
+
+_OWN = f"{Path(__file__).parent}/"
 
 T = TypeVar("T", bound=Callable[..., Any] | Blueprint)
 
@@ -42,9 +46,12 @@ class Options:
 class DeclaredLimit(RouteLimit):
     """A limit that notes itself on a view or a service; it wraps nothing."""
 
-    def __init__(self, *, options: Options = Options(), **declared: Any) -> None:
+    def __init__(
+        self, *, options: Options = Options(), declared_at: str = "", **declared: Any
+    ) -> None:
         super().__init__(**declared)
         self.options = options
+        self.declared_at = declared_at
 
     def __call__(self, obj: T) -> T:  # type: ignore[override]  # a service is returned, too
         """Declare the limit on `obj` and return `obj`."""
@@ -109,6 +116,7 @@ class Limiter(flask_limiter.Limiter):
         if isinstance(methods, str):
             raise TypeError(f"methods={methods!r} must be a list of methods")
         return DeclaredLimit(
+            declared_at=_place(),
             options=Options(burst, nodelay, deduct_when, dry_run, on_failure),
             limit_provider=limit_value,
             limiter=self,
@@ -188,6 +196,15 @@ class Limiter(flask_limiter.Limiter):
                 decide(limits, context, environ)
 
         return check_limits
+
+
+def _place() -> str:
+    """The file and line of whoever declares a limit; empty for a setting's."""
+    frame = sys._getframe(2)
+    if frame.f_code.co_filename == __file__ and frame.f_back is not None:
+        frame = frame.f_back
+    name = frame.f_code.co_filename
+    return "" if name.startswith(_OWN) else f" ({name}:{frame.f_lineno})"
 
 
 #: The gateway's one Flask-Limiter.

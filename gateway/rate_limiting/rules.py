@@ -12,6 +12,7 @@ from flask import Response
 from flask_limiter import Limit
 from limits import RateLimitItem
 
+from gateway.authorization import ALL_METHODS
 from gateway.plan_fields import MOST
 from gateway.rate_limiting.windows import Hit, OnFailure
 
@@ -103,6 +104,7 @@ def _rule(
     cost = 1 if limit.cost is None else limit.cost
     options = _options(limit)
     _check(options, cost, item)
+    _check_declared(limit)
     name = str(limit.scope) if limit.shared and limit.scope else name
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be told to clients: plain ASCII without quotes only")
@@ -147,11 +149,24 @@ def _check(options: Mapping[str, Any], cost: int | Callable[[], int], item: Rate
         _check_cost(cost, burst, item)
 
 
+def _check_declared(limit: Limit) -> None:
+    """Raises ValueError for Flask-Limiter's own options that cannot be kept."""
+    named = {"key_func": item_key(limit), "exempt_when": limit.exempt_when}
+    for name, function in named.items():
+        if function is not None and not callable(function):
+            raise ValueError(f"{name}={function!r} is no function")
+    unknown = sorted({method.upper() for method in limit.methods or ()} - set(ALL_METHODS))
+    if unknown:
+        raise ValueError(f"methods {unknown} are none that are served")
+
+
 def _check_cost(cost: int, burst: int | None, item: RateLimitItem) -> None:
     if type(cost) is not int:
         raise ValueError(f"cost {cost!r} is neither a whole number nor a function")
     if burst is not None and not 0 < cost <= burst + 1:
         raise ValueError(f"cost {cost} does not lie between 1 and burst + 1, {burst + 1}")
+    if not item.amount:
+        raise ValueError("a limit of 0 permits nothing")
     if burst is None and not 0 < cost <= item.amount:
         raise ValueError(f"cost {cost} does not lie between 1 and the limit, {item}")
 

@@ -83,7 +83,7 @@ def test_permissions_of_every_shape(own: Folder) -> None:
 
 def test_without_any_key(shared: Folder) -> None:
     (fault,) = shared.run("token").faults
-    assert fault == "JWT_SECRET or JWT_KEYS must be set: there is no default key"
+    assert fault == "development tokens need a shared secret: JWT_SECRET"
 
 
 def test_with_public_keys_alone(shared: Folder) -> None:

@@ -46,6 +46,18 @@ def test_all_faults_at_once(make_client: MakeClient) -> None:
     assert [said.count(where) for where in ("RATE_LIMIT_DEFAULT", "'orders'", "'users'")] == [1] * 3
 
 
+def test_each_limit_is_told_with_its_place(make_client: MakeClient) -> None:
+    orders = service()
+    for text in ("often", "0/minute", "5/minute"):
+        limiter.limit(text)(orders)
+    with pytest.raises(ConfigurationError) as caught:
+        make_client(orders)
+    often, never = caught.value.faults
+    assert "often" in often
+    assert never.startswith("service 'orders': a limit of 0 permits nothing")
+    assert all(f"({__file__}:" in fault for fault in (often, never))
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -66,6 +78,9 @@ def test_all_faults_at_once(make_client: MakeClient) -> None:
         ({"burst": 10**15}, "1000000000000000 is more than can be counted"),
         ({"nodelay": "no", "burst": 3}, "nodelay='no' must be True or False"),
         ({"dry_run": 1}, "dry_run=1 must be True or False"),
+        ({"methods": ["GET", "fetch"]}, "methods .'FETCH'. are none that are served"),
+        ({"key_func": 3}, "key_func=3 is no function"),
+        ({"exempt_when": "always"}, "exempt_when='always' is no function"),
         ({"on_failure": "shut"}, "on_failure='shut' must be one of local, open, closed"),
         ({"burst": 3, "nodelay": False}, "burst=3 lets requests wait for 36 s, .* 25 s in all"),
     ],

@@ -200,8 +200,8 @@ def test_faults() -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_app(service)
     assert [fault.partition(" (")[0] for fault in caught.value.faults] == [
-        "service 'things': authentication 'api_key' is not set up",
-        "service 'things': authentication 'basic' is not set up",
+        "service 'things': authentication 'api_key' is not set up: API_KEYS does that",
+        "service 'things': authentication 'basic' is not set up: API_KEY_BASIC does that",
     ]
     with pytest.raises(ConfigurationError) as caught:
         make_app(
