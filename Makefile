@@ -26,7 +26,7 @@ token: $(RUN) ## Print a development token (ROLE=reader, writer or admin)
 venv: $(RUN) ## Create .venv with the pinned dependencies
 
 test: $(DEV) ## Run the tests (ARGS= for pytest)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/python -m ruff check .
