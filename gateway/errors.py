@@ -48,12 +48,14 @@ class ConfigurationError(Exception):
 class Refusal(HTTPException):
     """The gateway answers by itself. `slug` is the stable, machine-readable name of the cause.
 
-    scheme: which way to authenticate led to it, for the security log; empty for none.
+    For the security log, empty for none: scheme, which way to authenticate led to it; key, the id
+    of the API key that was tried, if there is such a key, which need not be who has it.
     """
 
     code: int | None = 400
     slug = "bad_request"
     scheme = ""
+    key = ""
 
     def __init__(
         self,

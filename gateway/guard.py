@@ -60,9 +60,10 @@ def check_access() -> None:
     if route is UNMATCHED:
         return  # routing answers: 404 or 405
     parts = route.access[environ["REQUEST_METHOD"]]  # every method served is there
-    refusal: Refusal | None = environ.pop("gateway.refusal", None)
-    if refusal is not None and (parts is not None or refusal.code == 400):
-        raise refusal
+    if "gateway.refusal" in environ and (
+        parts is not None or environ["gateway.refusal"].code == 400
+    ):
+        raise environ.pop("gateway.refusal")  # named by no variable, for the same reason
     if parts:
         try:
             authorize(parts, environ["gateway.identity"])

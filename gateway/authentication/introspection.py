@@ -88,8 +88,8 @@ class IntrospectionAuthority:
             if (refused := self._refusal(key)) is not None:
                 return refused
             return self._verdicts.settle(key, lambda: self._judged(key, token))
-        except NoDecision:
-            raise AuthorityUnavailable from None
+        except NoDecision as error:
+            raise AuthorityUnavailable from error
 
     def _judged(self, key: bytes, token: str) -> Identity | Denied:
         # It may have been judged since it was looked for.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from flask.cli import ScriptInfo
 
-from gateway.cli.database import database_group
+from gateway.cli.database import database_group, database_note
 from gateway.cli.keys import keys_group
 from gateway.cli.new_service import new_service
 from gateway.cli.services import print_services
@@ -66,10 +66,15 @@ def upstreams(as_json: bool, watch: float | None) -> None:
 
 @group.command()
 def check() -> None:
-    """All faults of settings and services at once; exit code 1 if there are any."""
+    """All faults of settings and services at once; exit code 1 if there are any.
+
+    A database that cannot be used is no fault, since the gateway starts without it: a note.
+    """
     app = _load()
-    found = len(app.extensions["gateway"].runtimes)
-    click.echo(f"The settings and {found} services are in order.")
+    gateway = app.extensions["gateway"]
+    click.echo(f"The settings and {len(gateway.runtimes)} services are in order.")
+    if gateway.records is not None and (note := database_note(gateway.records.database)):
+        click.echo(f"note: {note}", err=True)
 
 
 @group.command()

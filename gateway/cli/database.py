@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
 from gateway.configuration import load_settings
-from gateway.database import DatabaseError
+from gateway.database import DatabaseError, SchemaError
 from gateway.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gateway.database.engine import Database
 
 P = ParamSpec("P")
 
@@ -46,6 +49,20 @@ def database_url() -> str:
     except ValueError as error:
         raise ConfigurationError([f"DATABASE_URL: {error}"]) from None
     return url
+
+
+def database_note(database: Database) -> str:
+    """Why API keys and quotas could not use this database now, and what to do; empty if they
+    can. It takes a few seconds at most."""
+    try:
+        database.check()
+    except SchemaError as error:
+        return f"DATABASE_URL: {error}"  # it says what to do
+    except (DatabaseError, OSError) as error:
+        return f"DATABASE_URL: {error}: when it can be reached, run `flask gateway db upgrade`"
+    finally:
+        database.close()
+    return ""
 
 
 @click.group("db")

@@ -11,6 +11,7 @@ from flask import Flask
 from gateway.authorization import ALL_METHODS
 from gateway.authorization.parts import joined
 from gateway.rate_limiting.rules import Rule
+from gateway.rate_limiting.windows import OnFailure
 from gateway.routes import Parts, Route
 from gateway.service import Runtime, Service
 from gateway.upstreams.load_balancing import PowerOfTwo
@@ -83,16 +84,29 @@ def _print_rule(app: Flask, path: str, route: Route) -> None:
     found = app.extensions["gateway_limits"].get(route.endpoint)
     rules = found.rules if found else ()
     at_once = app.extensions["gateway_concurrency"].get(route.endpoint, ())
-    said = [_limit(rule) for rule in rules] + [str(one) for one in at_once]
+    dry = app.extensions["gateway"].settings.RATE_LIMIT_DRY_RUN
+    said = [_limit(rule, dry) for rule in rules]
+    said += [f"{one}{_ways(one.dry, one.on_failure)}" for one in at_once]
     limits = ", ".join(said) or "none"
     for needed, methods in _by_requirement(route).items():
         click.echo(f"  {','.join(methods):<40} {path.replace('path:_rest', '...')}")
         click.echo(f"  {'':<40}   requires {needed}; limits {limits}")
 
 
-def _limit(rule: Rule) -> str:
+def _limit(rule: Rule, dry: bool) -> str:
     burst = "" if rule.burst is None else f" burst {rule.burst}"
-    return f"{rule.scope} {rule.limit}/{rule.seconds}s{burst}"
+    pace = "" if rule.nodelay else " nodelay=False"
+    deducting = rule.deduct_when
+    name = getattr(deducting, "__name__", "") or repr(deducting)
+    counted = "" if deducting is None else f" deduct_when={name}"
+    ways = _ways(dry or rule.dry_run, rule.on_failure)
+    return f"{rule.scope} {rule.limit}/{rule.seconds}s{burst}{pace}{counted}{ways}"
+
+
+def _ways(dry: bool, on_failure: OnFailure) -> str:
+    """How a limit is not as usual. dry: it refuses nothing."""
+    failing = "" if on_failure == "local" else f" on_failure={on_failure}"
+    return f"{failing} dry run" if dry else failing
 
 
 def _by_requirement(route: Route) -> dict[str, list[str]]:

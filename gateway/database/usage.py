@@ -36,9 +36,10 @@ class UsageLedger:
     """Counts that are kept: `add` costs a look into memory, a thread of its own writes them.
 
     Each worker has one. What it added is in the database at most `interval` seconds later; at a
-    graceful stop nothing is lost, at SIGKILL that interval. While the database is away counts are
-    kept, of at most `most` names and periods, and written when it is back: each batch once, also
-    when the answer to the first try got lost. wall: seconds since the epoch, for `updated`.
+    graceful stop nothing is lost unless the database is away just then, at SIGKILL that interval.
+    While the database is away counts are kept, of at most `most` names and periods, and written
+    when it is back: each batch once, also when the answer to the first try got lost. wall: seconds
+    since the epoch, for `updated`.
     """
 
     def __init__(
@@ -104,8 +105,13 @@ class UsageLedger:
         if self._thread is not None and self._owner == os.getpid():
             self._over.set()
             self._thread.join(_FAREWELL)
-            if left := len(self._pending) + len(self._batch):
-                log.error("usage: %d counts could not be written and are lost", left)
+            with self._lock:
+                left = [*self._pending.values(), *self._batch.values()]
+            if left:
+                # A request counts in several: of a key and a quota, for the day and longer.
+                log.error(
+                    "usage: %d in %d counts could not be written and are lost", sum(left), len(left)
+                )
 
     def flush(self) -> None:
         """Write what was counted so far. Raises DatabaseError: nothing is lost, the next call

@@ -2,7 +2,8 @@
 
 time, event, request_id, client, method, path, route, service, user, and what the event adds:
 
-    login_failed            scheme, reason: a credential was presented and refused
+    login_failed            scheme, reason: a credential was presented and refused; key: the id of
+                            the API key that was tried, if there is such a key
     two_credentials         the request says twice who it comes from
     identity_forged         fields: those that only the gateway may write, sent by somebody else
     forbidden               missing, reason: what a known caller lacks
@@ -85,7 +86,8 @@ class SecurityLog:
             missing = getattr(refusal, "unmet", "")
             self.note("forbidden", environ, missing=missing, reason=slug)
         elif not slug.startswith("missing_"):
-            self.note("login_failed", environ, scheme=refusal.scheme, reason=slug)
+            tried = {"key": refusal.key} if refusal.key else {}
+            self.note("login_failed", environ, scheme=refusal.scheme, reason=slug, **tried)
 
     def note(self, event: str, environ: dict[str, Any], **members: Any) -> None:
         """Write a line, or count it as left out. Never raises."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tests.authentication.support import SECRET, claims, sign
 from tests.support.wsgi import Answer, call
 
 TOKEN = ("Authorization", f"Bearer {sign(claims())}")
+AGAIN = ("X-Access-Tokens", sign(claims()))
 BASIC = ("Authorization", f"Basic {base64.b64encode(b'any:thing').decode()}")
 KEY = ("X-API-Key", "gh_nonsense")
 
@@ -44,7 +47,10 @@ def ask(accepted: Any, *fields: tuple[str, str]) -> Answer:
         API_KEY_BASIC=True,
     )
     app = create_app(settings, services=[service("things", accepted)])
-    return call(app, "/things/7", headers=list(fields))
+    try:
+        return call(app, "/things/7", headers=list(fields))
+    finally:
+        app.extensions["gateway"].pulse.end()
 
 
 def faults(accepted: Any) -> list[str]:
@@ -105,3 +111,29 @@ def test_faults(accepted: Any, said: list[str]) -> None:
     found = faults(accepted)
     assert len(found) == len(said)
     assert all(part in fault for part, fault in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize("fields", [[], [TOKEN, AGAIN], [("Authorization", "Bearer junk")]])
+def test_a_refusal_leaves_nothing_for_the_collector(fields: list[tuple[str, str]]) -> None:
+    """Each request would otherwise stay in memory, with all it holds, until that comes by."""
+    ask(None, *fields)  # so that everything is imported
+
+    class Marked(str):
+        """Can be seen to be gone."""
+
+        __slots__ = ("__weakref__",)
+
+    gc.collect()
+    gc.disable()
+    try:
+        marked = Marked("10.0.0.1")
+        gone = weakref.ref(marked)
+        settings = Settings(
+            JWT_SECRET=SECRET, STATE_URL="memory://", ALLOW_MEMORY_STATE=True, ACCESS_LOG=False
+        )
+        app = create_app(settings, services=[service("things", None)])
+        assert call(app, "/things/7", headers=fields, marked=marked).status in (400, 401)
+        del marked
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -139,6 +139,15 @@ def test_a_server_that_is_down_refuses_nobody(server: Server) -> None:
     assert [code(judge, "new"), code(judge, "good")] == ["ok", "ok"]
 
 
+def test_why_nobody_can_say(server: Server) -> None:
+    judge = authority(server)
+    server.down = True
+    for why in ("down", "nobody could say a moment ago"):
+        with pytest.raises(AuthorityUnavailable) as raised:
+            judge.verify("good")
+        assert str(raised.value.__cause__) == why
+
+
 def test_the_same_token_is_not_asked_about_again_at_once(server: Server) -> None:
     judge = authority(server)
     server.down = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -159,6 +160,56 @@ def test_services_shows_bursts(own: Folder) -> None:
     own.add("bursts", f"{limit}; public(bursts)")
     done = own.run("services", **IN_ORDER)
     assert "limits bursts 10/1s burst 20" in done.out
+
+
+def test_services_shows_how_limits_are_not_as_usual(own: Folder) -> None:
+    own.add(
+        "odd",
+        "def failed(response): return response.status_code >= 500",
+        'limiter.limit("9/minute", on_failure="closed", dry_run=True)(odd)',
+        'limiter.limit("5/hour", deduct_when=failed)(odd)',
+        'limiter.limit("7/second", burst=3, nodelay=False)(odd)',
+        'limiter.concurrency(4, on_failure="open")(odd)',
+        "public(odd)",
+    )
+    done = own.run("services", **IN_ORDER)
+    assert (
+        "; limits odd 7/1s burst 3 nodelay=False, odd 9/60s on_failure=closed dry run,"
+        " *default 1000/60s, odd 5/3600s deduct_when=failed, odd 4 at once on_failure=open\n"
+    ) in done.out
+    assert "dry run" not in done.out.partition("odd:")[0]
+    done = own.run("services", **IN_ORDER, RATE_LIMIT_DRY_RUN="true")
+    assert "orders 100/60s dry run, *default 1000/60s dry run" in done.out
+    assert "odd 4 at once on_failure=open dry run\n" in done.out
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{"API_KEYS": "true"}, {"PLANS": '{"free": {"quota": "9/day"}}'}],
+    ids=["keys", "quotas"],
+)
+def test_a_database_that_cannot_be_used_is_a_note(
+    shared: Folder, tmp_path: Path, wanted: dict[str, str]
+) -> None:
+    for url, why in (
+        (f"sqlite:///{tmp_path}/no.db", f"{tmp_path}/no.db is not there: "),
+        ("postgresql://u:hunter2@127.0.0.1:1/d", "refused: when it can be reached, "),
+    ):
+        done = shared.run("check", **IN_ORDER, **wanted, DATABASE_URL=url)
+        assert (done.code, done.out) == (0, "The settings and 5 services are in order.\n")
+        (note,) = done.err.splitlines()
+        assert note.startswith("note: DATABASE_URL: ")
+        assert note.endswith(f"{why}run `flask gateway db upgrade`")
+        assert "hunter2" not in note
+        assert shared.run("check", **IN_ORDER, DATABASE_URL=url).err == ""  # nobody needs it
+
+
+def test_a_database_in_order_is_not_mentioned(shared: Folder, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/records.db"
+    environ = {**IN_ORDER, "API_KEYS": "true", "DATABASE_URL": url}
+    assert shared.run("db", "upgrade", **environ).code == 0
+    done = shared.run("check", **environ)
+    assert (done.code, done.err) == (0, "")
 
 
 def test_services_of_a_gateway_with_faults(shared: Folder) -> None:

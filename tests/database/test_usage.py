@@ -173,9 +173,11 @@ def test_what_cannot_be_written_in_the_end_is_said(
     trouble.before = True
     ledger = UsageLedger(trouble, interval=3600)
     ledger.begin()
-    ledger.add("ada")
+    ledger.add("ada", amount=3)
+    ledger.add("ada", "2026-11-21", 4)
     ledger.close()
-    assert caplog.records[-1].getMessage() == "usage: 1 counts could not be written and are lost"
+    told = "usage: 7 in 2 counts could not be written and are lost"
+    assert caplog.records[-1].getMessage() == told
 
 
 def test_a_child_does_not_write_its_parents_counts(database: Database) -> None:

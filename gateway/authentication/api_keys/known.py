@@ -138,7 +138,10 @@ class KnownKeys:
             held = self._known.get(key_id)
         if held is not None and now - max(self._watch.confirmed, held.at) < self._grace:
             return held.record
-        raise AuthorityUnavailable
+        why = "it is not known here" if held is None else "what is known of it is too old"
+        raise AuthorityUnavailable from DatabaseError(
+            f"the database cannot be asked about the API key, and {why}"
+        )
 
     def _learn(self, number: int, changed: Iterable[str] | None) -> None:
         with self._lock:

@@ -28,6 +28,12 @@ class KeyRecord:
     identity: Identity
     counted: str
 
+    @property
+    def known_id(self) -> str:
+        """The key's id; empty for a key that there is not."""
+        subject = self.identity.subject
+        return "" if subject == NOBODY["id"] else subject
+
     def __repr__(self) -> str:
         return f"KeyRecord({self.identity.subject!r})"
 

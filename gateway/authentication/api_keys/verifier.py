@@ -43,7 +43,9 @@ class KeyVerifier:
         now = self._wall()
         slug, detail = _verdict(record, digest, now)
         if slug:
-            raise _refused(challenge, slug, detail)
+            refusal = _refused(challenge, slug, detail)
+            refusal.key = record.known_id
+            raise refusal
         self._usage.add(record.counted, self._today(now))
         self._usage.add(record.counted)
         return record.identity

@@ -82,8 +82,12 @@ class IssuerKeys:
         if ring is not None and not ring.knows(kid) and not fresh:
             self._ask("unknown")
             ring = self._usable()
-        if ring is None or (not ring.knows(kid) and self._undecided()):
-            raise AuthorityUnavailable
+        if ring is None:
+            raise AuthorityUnavailable from FetchFailed(f"the keys of {self._name} cannot be had")
+        if not ring.knows(kid) and self._undecided():
+            raise AuthorityUnavailable from FetchFailed(
+                f"whether {self._name} has the key cannot be told: its keys were not fetched anew"
+            )
         return ring.candidates(kid, algorithm)
 
     def _undecided(self) -> bool:

@@ -177,6 +177,18 @@ def test_the_first_to_find_the_database_gone_has_what_is_known(asked: Asked) -> 
     assert [worker.knows(), worker.knows(OTHER)] == ["ada", "?"]
 
 
+def test_why_nobody_can_say(asked: Asked) -> None:
+    worker = Worker(asked, grace=10)
+    assert worker.knows() == "ada"
+    asked.broken = True
+    worker.clock.now += 11
+    for key_id, why in ((KEY, "what is known of it is too old"), (OTHER, "it is not known here")):
+        with pytest.raises(AuthorityUnavailable) as raised:
+            worker.known.find(key_id)
+        told = f"the database cannot be asked about the API key, and {why}"
+        assert str(raised.value.__cause__) == told
+
+
 def test_an_error_of_ours_is_no_verdict(
     asked: Asked, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

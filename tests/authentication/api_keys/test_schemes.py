@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from gateway import ConfigurationError, current_identity, require
@@ -62,6 +63,26 @@ def test_a_revoked_key_has_no_second_request(build: Build) -> None:
         keeper.revoke(key[3:15])
     answer = house.get("/things/7", ("X-API-Key", key))
     assert (answer.status, answer.code) == (401, "api_key_revoked")
+
+
+def test_the_security_log_names_the_key_that_is_still_tried(build: Build) -> None:
+    house = guarded(build, SECURITY_LOG=True)
+    written: list[bytes] = []
+    house.app.extensions["gateway"].security._write = written.append
+    key, suspended = made(house.url), made(house.url)
+    with keeping(house.url) as keeper:
+        keeper.set_active(suspended[3:15], active=False)
+    tried = (suspended, secret_changed(key), unused_key(), "secret")
+    for one in tried:
+        assert house.get("/things/7", ("X-API-Key", one)).status == 401
+    lines = [orjson.loads(line) for line in written]
+    assert [(line["reason"], line.get("key"), line["user"]) for line in lines] == [
+        ("api_key_suspended", suspended[3:15], ""),
+        ("api_key_invalid", key[3:15], ""),
+        ("api_key_invalid", None, ""),
+        ("api_key_invalid", None, ""),
+    ]
+    assert not any(one[16:].encode() in b"".join(written) for one in tried[:3])
 
 
 def test_another_header(build: Build) -> None:

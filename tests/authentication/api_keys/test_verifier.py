@@ -89,6 +89,28 @@ def test_only_who_has_the_secret_is_told_why(changes: dict[str, Any], slug: str)
     assert gate.counted.added == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "key", "told"),
+    [
+        ({"revoked": 5}, KEY, ID),
+        ({"active": False}, KEY, ID),
+        ({"expires": 1}, KEY, ID),
+        ({"previous_digest": digest_of(OLD), "previous_until": 1}, OLD, ID),
+        ({}, WRONG, ID),
+        ({}, unused_key(), ""),
+        ({}, new_key("0" * 12), ""),  # the id of the row that stands for none
+        ({}, KEY[:-1], ""),
+    ],
+    ids=["revoked", "suspended", "expired", "rotated", "wrong", "unknown", "nobody", "malformed"],
+)
+def test_a_refusal_names_the_key_if_there_is_one(
+    changes: dict[str, Any], key: str, told: str
+) -> None:
+    with pytest.raises(Unauthenticated) as raised:
+        Gate(**changes).verifier.verify(key, "Some challenge")
+    assert raised.value.key == told
+
+
 def test_expiry_is_looked_at_each_time() -> None:
     gate = Gate(expires=1_764_000_001)
     assert isinstance(gate.tell(KEY), Identity)

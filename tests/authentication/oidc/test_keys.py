@@ -58,6 +58,22 @@ def unavailable(worker: IssuerKeys, number: int = 0) -> bool:
     return False
 
 
+def test_why_nobody_can_say() -> None:
+    machine, other, url = Machine(FIRST), Machine(), "https://issuer.test"
+    other.document.keys = None
+    worker = machine.worker()
+    assert has(worker)
+    machine.document.keys = None
+    machine.clock.now += 60
+    for one, why in (
+        (worker, f"whether {url} has the key cannot be told: its keys were not fetched anew"),
+        (other.worker(), f"the keys of {url} cannot be had"),
+    ):
+        with pytest.raises(AuthorityUnavailable) as raised:
+            has(one, 7)
+        assert str(raised.value.__cause__) == why
+
+
 def test_keys_are_fetched_once_for_all_workers() -> None:
     machine = Machine(FIRST)
     for worker in (machine.worker(), machine.worker(), machine.worker()):
