@@ -11,6 +11,7 @@ import pytest
 
 from gateway.database.engine import Database
 from gateway.database.schema import upgrade
+from gateway.pulse import Pulse
 from gateway.testing import ScriptedUpstream
 from tests.support.oidc_provider import OidcProvider, start_oidc_provider
 from tests.support.postgresql import BINARIES, PostgresServer, start_postgresql
@@ -75,3 +76,22 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pulses_end() -> Iterator[None]:
+    """End what goes on beside requests in applications that a module's tests made in this process:
+    it would log into the tests of other modules."""
+    begun: list[Pulse] = []
+    run = Pulse._run
+
+    def noted(self: Pulse) -> None:
+        begun.append(self)
+        run(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        # Applications made as the module was imported have taken hold of `begin` by now.
+        patch.setattr(Pulse, "_run", noted)
+        yield
+    for pulse in begun:
+        pulse.end()

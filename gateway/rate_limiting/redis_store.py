@@ -5,24 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import redis
-from redis.backoff import NoBackoff
-from redis.connection import parse_url
-from redis.retry import Retry
 
 from gateway.rate_limiting.windows import CLOCK_STEP, Hit, Window, capacity_of, name_of, waits
+from gateway.state.redis_client import redis_client
 
 _SCRIPT = (Path(__file__).parent / "acquire.lua").read_text()
 # One hash tag, so that all windows of a request are on one node of a cluster.
 _PREFIX = "{gatehouse}:window:"
 _CONNECTIONS = 16
-
-
-def check_url(url: str) -> None:
-    """Raises ValueError for a URL that cannot be read."""
-    parse_url(url)  # type: ignore[no-untyped-call]
 
 
 class RedisWindows:
@@ -32,18 +22,7 @@ class RedisWindows:
     """
 
     def __init__(self, url: str, timeout: float) -> None:
-        # A worker's requests take turns on a few connections: with a plain pool, a burst would
-        # find none left, and small plans allow few.
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=_CONNECTIONS,
-            timeout=4 * timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            # Once more for a connection that Redis closed while it was idle; a call counts once.
-            retry=Retry(NoBackoff(), 1),
-        )
-        self._client: Any = redis.Redis(connection_pool=pool)
+        self._client = redis_client(url, timeout, _CONNECTIONS)
         self._acquire = self._client.register_script(_SCRIPT)
 
     def acquire(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:

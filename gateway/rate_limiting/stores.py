@@ -53,7 +53,7 @@ def _redis_faults(url: str) -> list[str]:
         return []
     if not url.startswith(("redis://", "rediss://")):
         return ["REDIS_URL must begin with redis:// or rediss://"]
-    from gateway.rate_limiting.redis_store import check_url  # only if used
+    from gateway.state.redis_client import check_url  # only if used
 
     try:
         check_url(url)

@@ -10,13 +10,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from gateway.state.redis_client import redis_client
 from gateway.state.shared import Edit, Value
 
 HASH = "{gatehouse}:state"
@@ -89,7 +87,7 @@ class RedisState:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        client: Any = _client(url, timeout)
+        client = redis_client(url, timeout, _CONNECTIONS)
         self._key = key
         self._ask = client.register_script(_LOOK)
         self._change = client.register_script(_CHANGE)
@@ -187,19 +185,6 @@ class RedisState:
             if number > max(self._number, self._own.get(key, 0)):
                 _put(self._copy, key, stored)
                 self._own[key] = number
-
-
-def _client(url: str, timeout: float) -> Any:
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=_CONNECTIONS,
-        timeout=4 * timeout,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        # Once more for a connection that Redis closed while it was idle, but not after waiting.
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    )
-    return redis.Redis.from_pool(pool)
 
 
 def _stored(new: Value | None, expected: bytes) -> bytes:

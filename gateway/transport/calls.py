@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 import requests
 
-from gateway.errors import ClientGone, UpstreamError
+from gateway.errors import BodyFailed, ClientGone, UpstreamError
 from gateway.transport.messages import WireRequest, in_memory
 from gateway.transport.session import make_session
 from gateway.urls import Origin
@@ -116,11 +116,15 @@ class Caller:
         fields = {**self._headers, **dict(headers)}
         if body is not None:
             fields["Content-Type"] = media_type
+        deadline = time.monotonic() + seconds
         try:
-            deadline = time.monotonic() + seconds
             return self._exchange(method, target, fields, body, deadline, over)
         except ClientGone:
             raise CallFailed(f"{name}: not waited for any longer") from None
+        except BodyFailed as error:
+            if time.monotonic() >= deadline:  # what came last came in time, and nothing since
+                raise self._too_slow() from None
+            raise CallFailed(f"{name}: {error.reason} ({error})") from None
         except UpstreamError as error:
             raise CallFailed(f"{name}: {error.reason} ({error})") from None
         finally:
@@ -172,5 +176,8 @@ class Caller:
                 raise ClientGone
             body.idle = deadline - time.monotonic()
             if body.idle <= 0:
-                raise CallFailed(f"{self.server.name} takes too long to send its answer")
+                raise self._too_slow()
         return b"".join(pieces)
+
+    def _too_slow(self) -> CallFailed:
+        return CallFailed(f"{self.server.name} takes too long to send its answer")

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from gateway.rate_limiting.concurrency.slots import Claim, Held, granted
+from gateway.state.redis_client import redis_client
 
 #: Seconds for which a slot is held without being renewed.
 LEASE = 2.0
@@ -93,16 +89,7 @@ class RedisSlots:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=_CONNECTIONS,
-            timeout=4 * timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            # Once more for a connection that Redis closed while it was idle; a call counts once.
-            retry=Retry(NoBackoff(), 1),
-        )
-        client: Any = redis.Redis.from_pool(pool)
+        client = redis_client(url, timeout, _CONNECTIONS)
         self._take = client.register_script(_TAKE)
         self._free = client.register_script(_FREE)
         self._renew = client.register_script(_RENEW)
