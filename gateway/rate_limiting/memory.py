@@ -106,7 +106,7 @@ class MemoryWindows:
             return
         self._swept = now
         for name, kept in list(self._kept.items()):
-            if kept.expires <= now:
+            if kept.expires + CLOCK_STEP <= now:  # the clock may be set back so far
                 del self._kept[name]
 
     def peek(self, hit: Hit) -> Window:

@@ -192,6 +192,7 @@ _steps = st.lists(st.one_of(_acquire, _acquire, _move), max_size=30)
     ]
 )
 @example(steps=[[("a", (200, 600), 70)], 40, [("a", (200, 600), 70)], 600, [("a", (200, 600), 70)]])
+@example(steps=[[("a", (70, 60), 1)], 60, [("b", (1, 60), 0)], -20, [("a", (70, 60), 0)]])
 @given(steps=_steps)
 def test_like_the_model(store: Store, steps: list[Step]) -> None:
     model, name = Model(), f"model {next(_fresh)} "
