@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
-from forward import end, missing
+from starting import run
 
 
 def options() -> argparse.Namespace:
@@ -32,22 +29,15 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Run the bench; the exit code."""
     chosen = options()
-    if absent := missing(chosen.worker_class):
-        print(f"missing: {', '.join(absent)}; pip install -r requirements-dev.txt", file=sys.stderr)
-        return 2
-    # These modules need the packages whose absence was just ruled out.
-    from processes import BenchError
+    return run(chosen.worker_class, lambda folder: measured(chosen, folder))
+
+
+def measured(chosen: argparse.Namespace, folder: Path) -> int:
+    """Measure, and tell what came of it; the exit code. Raises BenchError."""
+    # This module needs packages that may be absent before.
     from schemes import compare, passed, told
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        try:
-            found = compare(chosen, folder)
-        except BenchError as error:
-            print(error, file=sys.stderr)
-            return 1
+    found = compare(chosen, folder)
     print("\n".join(told(found)))
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=2) + "\n")

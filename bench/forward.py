@@ -7,21 +7,12 @@ of the rounds counts. Exit code 0: no error and every target met; 1: not so; 2: 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import signal
 import sys
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
-# sniffio and httptools are optional to httpx and uvicorn, which are much slower without them.
-PACKAGES = {"jwt": "pyjwt"}
-NEEDED = (
-    *("cachetools", "flask", "gunicorn", "jwt", "limits", "orjson"),
-    *("fastapi", "httptools", "httpx", "sniffio", "uvicorn"),
-)
+from starting import run
+
 CONTENDERS = ("hello", "gatehouse", "resilient", "fastapi")
 
 
@@ -37,38 +28,19 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def missing(worker_class: str) -> list[str]:
-    """Packages the bench needs and this interpreter lacks."""
-    needed = [*NEEDED, "gevent"] if worker_class == "gevent" else list(NEEDED)
-    absent = [name for name in needed if importlib.util.find_spec(name) is None]
-    return [PACKAGES.get(name, name) for name in absent]
-
-
-def end(_signal: int, _frame: FrameType | None) -> None:
-    """Leave through every `finally`, so that what was started is ended."""
-    raise SystemExit(130)
-
-
 def main() -> int:
     """Run the bench; the exit code."""
     chosen = options()
-    if absent := missing(chosen.worker_class):
-        print(f"missing: {', '.join(absent)}; pip install -r requirements-dev.txt", file=sys.stderr)
-        return 2
-    # These modules need the packages whose absence was just ruled out.
+    return run(chosen.worker_class, lambda folder: measured(chosen, folder))
+
+
+def measured(chosen: argparse.Namespace, folder: Path) -> int:
+    """Measure, and tell what came of it; the exit code. Raises BenchError."""
+    # These modules need packages that may be absent before.
     import report
     from arena import compare
-    from processes import BenchError
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        try:
-            summaries = compare(chosen, chosen.only or CONTENDERS, folder)
-        except BenchError as error:
-            print(error, file=sys.stderr)
-            return 1
+    summaries = compare(chosen, chosen.only or CONTENDERS, folder)
     print("\n".join(report.lines(summaries)))
     if chosen.json:
         result = report.as_json(summaries, {**vars(chosen), "json": str(chosen.json)})

@@ -1,0 +1,49 @@
+"""How every bench begins and ends: packages, signals, a folder of its own, the exit code."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+# sniffio and httptools are optional to httpx and uvicorn, which are much slower without them.
+PACKAGES = {"jwt": "pyjwt"}
+NEEDED = (
+    *("cachetools", "flask", "gunicorn", "jwt", "limits", "orjson"),
+    *("fastapi", "httptools", "httpx", "sniffio", "uvicorn"),
+)
+
+
+def missing(worker_class: str) -> list[str]:
+    """Packages the bench needs and this interpreter lacks."""
+    needed = [*NEEDED, "gevent"] if worker_class == "gevent" else list(NEEDED)
+    absent = [name for name in needed if importlib.util.find_spec(name) is None]
+    return [PACKAGES.get(name, name) for name in absent]
+
+
+def end(_signal: int, _frame: FrameType | None) -> None:
+    """Leave through every `finally`, so that what was started is ended."""
+    raise SystemExit(130)
+
+
+def run(worker_class: str, measure: Callable[[Path], int]) -> int:
+    """The exit code of a bench: that of `measure`, which is given a temporary folder; 1 where it
+    raises BenchError, 2 where packages are missing."""
+    if absent := missing(worker_class):
+        print(f"missing: {', '.join(absent)}; pip install -r requirements-dev.txt", file=sys.stderr)
+        return 2
+    # This module needs the packages whose absence was just ruled out.
+    from processes import BenchError
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        try:
+            return measure(Path(folder))
+        except BenchError as error:
+            print(error, file=sys.stderr)
+            return 1
