@@ -23,6 +23,7 @@ from gunicorn.workers.gthread import _DEFER
 from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
 from gateway import lifecycle
+from gateway.response_writer import use_for_all_responses
 
 _STATUS = (
     (errors.LimitRequestLine, 414, "URI Too Long"),
@@ -47,6 +48,11 @@ class GatewayWorker(Worker):
     """Common to both workers."""
 
     _asked_at: float | None = None  # when SIGTERM came first
+
+    def init_process(self) -> None:
+        """As gunicorn does, with responses of our own."""
+        use_for_all_responses()
+        super().init_process()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that never reached the application."""
