@@ -16,9 +16,7 @@ from gateway.rate_limiting.windows import (
     Windows,
     untouched,
 )
-
-# How long nobody else tries a primary that one request is waiting for.
-_TRYING = 30.0
+from gateway.state.outage import Outage
 
 log = logging.getLogger("gateway.rate_limiting")
 
@@ -51,36 +49,31 @@ class FallbackWindows:
         self._counted = counted
         self._name = name
         self._pause = pause
-        self._clock = clock
         self._wall = wall
-        self._down_until: float | None = None
+        self._outage = Outage(pause, clock)
 
     @property
     def degraded(self) -> bool:
         """Whether the local store is deciding at the moment."""
-        return self._down_until is not None
+        return self._outage.down
 
     def acquire(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:
         """See Windows.acquire. Raises StoreUnavailable, and what the local store raises."""
-        down_until = self._down_until
-        if down_until is not None:
-            now = self._clock()
-            if now < down_until:
-                return self._without(hits)
-            self._down_until = now + _TRYING  # others stay local while this one tries
+        down = self._outage.down
+        if down and not self._outage.may_try():
+            return self._without(hits)
         try:
             answer = self._primary.acquire(hits)
         except Exception as error:  # noqa: BLE001  whatever its driver raises, requests go on
-            if self._down_until is None:
+            if self._outage.failed():
                 log.warning(
                     "rate limit store %s failed (%s): local limits apply",
                     self._name,
                     type(error).__name__,
                 )
-            self._down_until = self._clock() + self._pause
             return self._without(hits)
-        if down_until is not None:
-            self._down_until = None
+        if down:
+            self._outage.over()
             log.warning("rate limit store %s is back", self._name)
         return answer
 

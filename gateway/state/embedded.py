@@ -19,7 +19,7 @@ from typing import Any
 import lmdb
 
 from gateway.state import files
-from gateway.state.files import MappedFiles, Writing
+from gateway.state.files import Layout, MappedFiles, Writing
 
 _COUNTER = struct.Struct("<Q")
 
@@ -42,29 +42,33 @@ class EmbeddedStore:
 
     Opened at first use, in the process that uses it: a mapping must not cross a fork. Lost when
     the folder is, and when the machine starts anew; nothing in it is a record to keep.
+
+    A folder has one layout: what opens it first in a process says which.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, layout: Layout | None = None) -> None:
         self.folder = folder.resolve()
+        self.layout = layout or files.USUAL
         self._opened: MappedFiles | None = None
         _stores.add(self)
 
     def read(self, name: bytes) -> Any:
         """A transaction that reads, on a table; a context manager, as is `write`. Opens the files
         anew when somebody deleted them. Raises StoreError or OSError."""
-        opened = self._current()
+        opened = self.current()
         return opened.environment.begin(db=opened.tables[name])
 
     def write(self, name: bytes) -> Writing:
         """A transaction that writes, committed with the block unless it raises."""
-        opened = self._current()
+        opened = self.current()
         return Writing(opened, opened.tables[name])
 
     def table(self, name: bytes) -> Any:
         """A further table's handle, to be named in a transaction."""
         return (self._opened or self._open()).tables[name]
 
-    def _current(self) -> MappedFiles:
+    def current(self) -> MappedFiles:
+        """The files, opened if need be. Whoever needs several things of them gets all of one."""
         opened = self._opened
         if opened is not None and (time.monotonic() < opened.look_at or not opened.moved()):
             return opened
@@ -80,7 +84,7 @@ class EmbeddedStore:
                 opened = None
                 self._forget()
             if opened is None:
-                opened = _mapped[self.folder] = MappedFiles(self.folder)
+                opened = _mapped[self.folder] = MappedFiles(self.folder, self.layout)
             self._opened = opened
             return opened
 
@@ -102,11 +106,28 @@ class EmbeddedStore:
 
     def crowded(self, transaction: Any) -> bool:
         """Whether more than three quarters of the room is taken."""
-        pages = 0
-        for table in (self._opened or self._open()).tables.values():
-            stat = transaction.stat(table)
-            pages += stat["leaf_pages"] + stat["branch_pages"] + stat["overflow_pages"]
-        return bool(pages * stat["psize"] > files.SIZE * 3 // 4)
+        opened = self._opened or self._open()
+        return opened.taken(transaction) > self.layout.size * 3 // 4
+
+    def moved(self) -> bool:
+        """Whether the files that are in use here were deleted or thrown away. Looks at once; those
+        used next are then the new ones."""
+        opened = self._opened
+        if opened is None or not opened.moved():
+            return False
+        opened.look_at = 0.0
+        return True
+
+    def discard(self) -> bool:
+        """Throw the files away with all that is in them, for all processes: the others find out
+        within a second. Returns whether they were open here. Not from within a transaction."""
+        with _opening:
+            opened = _mapped.get(self.folder)
+            if opened is None:
+                return False
+            opened.throw_away()
+            self._forget()
+            return True
 
     def forget_process(self) -> None:
         """After a fork: the child opens the store anew."""

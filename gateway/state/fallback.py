@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from gateway.state.outage import TRYING, Outage
 from gateway.state.shared import Edit, SharedState, Value
 
 T = TypeVar("T")
@@ -40,18 +41,17 @@ class FallbackState:
         self._local = local
         self._name = name
         self._pause = pause
-        self._monotonic = monotonic
-        self._down_until: float | None = None
+        self._outage = Outage(pause, monotonic, TRYING * pause)
 
     @property
     def degraded(self) -> bool:
         """Whether the local state is used at the moment."""
-        return self._down_until is not None
+        return self._outage.down
 
     @property
     def lag(self) -> float:
         """See SharedState.lag; that of the state in use."""
-        return self._primary.lag if self._down_until is None else self._local.lag
+        return self._local.lag if self._outage.down else self._primary.lag
 
     def clock(self) -> float:
         """See SharedState.clock."""
@@ -88,7 +88,7 @@ class FallbackState:
         raised: list[Exception] | None = None,
         patience: int = _PATIENCE,
     ) -> T:
-        if self._down_until is None or self._back(self._down_until + patience * self._pause):
+        if not self._outage.down or self._back(patience * self._pause):
             try:
                 return question(self._primary)
             except Exception as error:
@@ -98,26 +98,23 @@ class FallbackState:
         return question(self._local)
 
     def _failed(self, error: Exception) -> None:
-        if self._down_until is None:
+        if self._outage.failed():
             log.warning(
                 "state store %s failed (%s): this worker goes on with what it knows",
                 self._name,
                 type(error).__name__,
             )
-        self._down_until = self._monotonic() + self._pause
 
-    def _back(self, try_at: float) -> bool:
+    def _back(self, patience: float) -> bool:
         """Whether it works again: for reading, and for changing, which may be what failed."""
-        if self._monotonic() < try_at:
+        if not self._outage.may_try(patience):
             return False
-        # The others stay local while this one tries.
-        self._down_until = self._monotonic() + 30 * self._pause
         try:
             self._primary.refresh()
             self._primary.change(TRIAL, lambda old: {"expires": self._primary.clock()})
         except Exception as error:  # noqa: BLE001
             self._failed(error)
             return False
-        self._down_until = None
+        self._outage.over()
         log.warning("state store %s is back", self._name)
         return True

@@ -13,7 +13,8 @@ from gateway.rate_limiting import embedded as module
 from gateway.rate_limiting.embedded import EmbeddedWindows
 from gateway.rate_limiting.memory import MemoryWindows
 from gateway.rate_limiting.windows import Hit
-from gateway.state import EmbeddedStore, StoreFull, files
+from gateway.state import EmbeddedStore, StoreFull
+from gateway.state.files import Layout
 from tests.rate_limiting.shifted import Clock
 from tests.support.gunicorn import ROOT
 
@@ -118,10 +119,9 @@ def test_a_key_kept_alive_by_a_clock_set_back_is_not_swept(
 
 
 def test_short_of_room_the_soonest_to_expire_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(files, "SIZE", 2 * 1024 * 1024)
-    store = EmbeddedStore(tmp_path / "small")
+    store = EmbeddedStore(tmp_path / "small", Layout(size=2 * 1024 * 1024))
     clock = Clock()
     windows = EmbeddedWindows(store, clock)
     windows.acquire([Hit("patient", 9, 86400)])
@@ -137,10 +137,9 @@ def test_short_of_room_the_soonest_to_expire_go(
     store.close()
 
 
-def test_short_of_room_quotas_go_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_of_room_quotas_go_last(tmp_path: Path) -> None:
     """A flood of addresses with windows that last longer lifts nobody's quota."""
-    monkeypatch.setattr(files, "SIZE", 2 * 1024 * 1024)
-    store = EmbeddedStore(tmp_path / "small")
+    store = EmbeddedStore(tmp_path / "small", Layout(size=2 * 1024 * 1024))
     clock = Clock()
     windows = EmbeddedWindows(store, clock)
     quotas = [Hit(f"user {n}", 9, 86400, ends=clock.now + 3600 + n) for n in range(100)]
@@ -154,12 +153,9 @@ def test_short_of_room_quotas_go_last(tmp_path: Path, monkeypatch: pytest.Monkey
     store.close()
 
 
-def test_a_crowd_of_quotas_does_not_fill_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crowd_of_quotas_does_not_fill_the_store(tmp_path: Path) -> None:
     """Those that end next go first."""
-    monkeypatch.setattr(files, "SIZE", 2 * 1024 * 1024)
-    store = EmbeddedStore(tmp_path / "small")
+    store = EmbeddedStore(tmp_path / "small", Layout(size=2 * 1024 * 1024))
     clock = Clock()
     windows = EmbeddedWindows(store, clock)
     month, day = clock.now + 86400 * 30, clock.now + 86400
@@ -171,22 +167,16 @@ def test_a_crowd_of_quotas_does_not_fill_the_store(
 
 
 @pytest.mark.usefixtures("no_chance")
-def test_busy_clients_do_not_fill_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "SIZE", 2 * 1024 * 1024)
-    store = EmbeddedStore(tmp_path / "small")
+def test_busy_clients_do_not_fill_the_store(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "small", Layout(size=2 * 1024 * 1024))
     windows = EmbeddedWindows(store, Clock())
     for number in range(10_000):
         assert windows.acquire([Hit(f"client {number % 40}", 10**6, 60, 50)])[0]
     store.close()
 
 
-def test_what_is_too_much_at_once_leaves_no_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "SIZE", 512 * 1024)
-    store = EmbeddedStore(tmp_path / "small")
+def test_what_is_too_much_at_once_leaves_no_trace(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "small", Layout(size=512 * 1024))
     windows = EmbeddedWindows(store, Clock())
     with pytest.raises(StoreFull):
         windows.acquire([Hit("small", 9, 60), Hit("huge", 10**6, 60, 100_000)])

@@ -105,7 +105,7 @@ def test_folder_that_goes_away_for_good(
 def test_full_store(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(files, "SIZE", 256 * 1024)
+    monkeypatch.setattr(files, "USUAL", files.Layout(size=256 * 1024))
     orders = service()
     limiter.limit("100000/hour", cost=50_000)(orders)
     client = make_client(orders)

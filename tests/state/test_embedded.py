@@ -16,6 +16,8 @@ import lmdb
 import pytest
 
 from gateway.state import EmbeddedStore, StoreError, StoreFull, files, store_folder
+from gateway.state.files import Layout
+from tests.support.full_disk import fill, small_disk
 
 
 @pytest.fixture
@@ -185,7 +187,99 @@ def test_file_system_without_allocation(
 
 def test_the_file_has_all_its_blocks(store: EmbeddedStore) -> None:
     store.count("a")
-    assert (place(store) / "data.mdb").stat().st_blocks * 512 >= files.SIZE
+    assert (place(store) / "data.mdb").stat().st_blocks * 512 >= files.USUAL.size
+
+
+def test_the_lock_file_has_all_its_blocks(store: EmbeddedStore) -> None:
+    """Or a full disk would end the process that writes a page of it."""
+    store.count("a")
+    found = (place(store) / "lock.mdb").stat()
+    assert found.st_blocks * 512 >= found.st_size > 0
+
+
+def opens_on_a_full_disk(folder: Path) -> int:
+    """Whether opening a store where there is no room is an error."""
+    disk = folder / "disk"
+    disk.mkdir()
+    small_disk(disk, 16 * 4096)
+    fill(disk)
+    try:
+        EmbeddedStore(disk / "state").count("a")
+    except OSError:
+        return 1
+    return 0
+
+
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
+    assert in_child(lambda: opens_on_a_full_disk(tmp_path)) == 1
+
+
+def test_a_layout_has_its_own_tables_and_size(tmp_path: Path) -> None:
+    layout = Layout(tables=(b"one",), number=7, size=4 * 1024 * 1024, filled=False)
+    store = EmbeddedStore(tmp_path, layout)
+    for number in range(50):
+        with store.write(b"one") as transaction:
+            transaction.put(b"%d" % number, bytes(4000))
+    opened = store.current()
+    with opened.read(b"one", buffers=True) as transaction:
+        assert isinstance(transaction.get(b"7"), memoryview)
+        assert 200_000 < opened.taken(transaction) < 300_000
+        assert not store.crowded(transaction)
+    assert set(opened.tables) == {b"one"}
+    assert place(store).name.startswith("7-")
+    assert (place(store) / "data.mdb").stat().st_size < 400_000
+    store.close()
+
+
+def test_discarded_files_are_left_by_all(
+    store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not store.discard()
+    store.count("a", 5)
+    child = EmbeddedStore(store.folder)
+
+    def work() -> int:
+        child.count("a")
+        return child.discard() + 2 * child.count("a")
+
+    assert in_child(work) == 3
+    assert store.count("a") in (1, 2, 7)  # for a second at most it has its own
+    assert store.moved()
+    assert store.count("a", 0) == 1
+    assert not store.moved()
+
+
+def test_discarded_by_two_at_once(store: EmbeddedStore, looks_at_once: None) -> None:
+    """The second of them does not throw away what the first began."""
+    store.count("a", 5)
+    stale = store._opened
+    assert stale is not None
+    store.discard()
+    assert store.count("a") == 1
+    stale.throw_away()
+    assert store.count("a") == 2
+
+
+def test_a_reader_that_was_killed_is_forgotten(store: EmbeddedStore) -> None:
+    store.count("a")
+
+    def work() -> int:
+        child = EmbeddedStore(store.folder)
+        transaction = child.read(b"counters")
+        os._exit(int(transaction is None))
+
+    assert in_child(work) == 0
+    with store.read(b"counters"):
+        assert len(readers(store)) == 2
+    store.current().environment.reader_check()
+    with store.read(b"counters"):
+        assert len(readers(store)) == 1
+
+
+def readers(store: EmbeddedStore) -> list[str]:
+    """Those that LMDB knows of, a line each."""
+    assert store._opened is not None
+    return str(store._opened.environment.readers()).strip().splitlines()[1:]
 
 
 def test_folder_that_cannot_be(tmp_path: Path) -> None:
@@ -194,9 +288,8 @@ def test_folder_that_cannot_be(tmp_path: Path) -> None:
         EmbeddedStore(tmp_path / "file" / "state").count("a")
 
 
-def test_full_store_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "SIZE", 256 * 1024)
-    store = EmbeddedStore(tmp_path)
+def test_full_store_says_so(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path, Layout(size=256 * 1024))
 
     def fill() -> None:
         with store.write(b"windows") as transaction:
@@ -217,6 +310,40 @@ def test_garbage_is_an_error(store: EmbeddedStore) -> None:
     (folder / "data.mdb").write_bytes(b"garbage" * 10_000)
     with pytest.raises(lmdb.Error):
         store.count("a")
+
+
+def test_cut_short_is_an_error(store: EmbeddedStore) -> None:
+    store.count("a")
+    folder = place(store)
+    store.close()
+    os.truncate(folder / "data.mdb", 3 * 4096)
+    with pytest.raises(lmdb.CorruptedError):
+        store.count("a")
+
+
+def test_cut_short_while_it_is_used(tmp_path: Path, looks_at_once: None) -> None:
+    def work() -> int:
+        store = EmbeddedStore(tmp_path)
+        store.count("a")
+        os.truncate(place(store) / "data.mdb", 3 * 4096)
+        try:
+            store.count("a")
+        except StoreError:
+            return 1
+        return 0
+
+    assert in_child(work) == 1
+
+
+def test_disposable_files_are_made_anew(tmp_path: Path) -> None:
+    layout = Layout(disposable=True, size=1024 * 1024)
+    store = EmbeddedStore(tmp_path, layout)
+    for damage in (b"", b"garbage", b"garbage" * 10_000):
+        store.count("a")
+        store.close()
+        (place(store) / "data.mdb").write_bytes(damage)
+        assert store.count("a") == 1
+    store.close()
 
 
 def test_folder_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

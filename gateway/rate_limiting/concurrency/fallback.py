@@ -8,9 +8,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.rate_limiting.concurrency.slots import Claim, LocalStore, SlotStore
 from gateway.rate_limiting.windows import StoreUnavailable
-
-# How long nobody else tries a primary that one request or beat is waiting for.
-_TRYING = 30.0
+from gateway.state.outage import Outage
 
 log = logging.getLogger("gateway.rate_limiting")
 
@@ -37,26 +35,25 @@ class FallbackSlots:
         self._local = local
         self._name = name
         self._pause = pause
-        self._clock = clock
-        self._down_until: float | None = None
+        self._outage = Outage(pause, clock)
 
     @property
     def degraded(self) -> bool:
         """Whether the local store is counting at the moment."""
-        return self._down_until is not None
+        return self._outage.down
 
     def take(self, claims: Sequence[Claim], token: str) -> tuple[int, ...]:
         """See SlotStore.take. Raises StoreUnavailable, and what the local store raises."""
-        down_until = self._down_until
-        if down_until is None or self._may_try(down_until):
+        down = self._outage.down
+        if not down or self._outage.may_try():
             try:
-                if down_until is not None:
+                if down:
                     self._primary.keep()
                 full = self._primary.take(claims, token)
             except Exception as error:  # noqa: BLE001  whatever its driver raises, requests go on
                 self._failed(error)
             else:
-                if down_until is not None:
+                if down:
                     self._works()
                 return full
         return self._locally(claims, token)
@@ -71,7 +68,7 @@ class FallbackSlots:
     def free(self, keys: Sequence[str], token: str) -> None:
         """See SlotStore.free. What the primary did not hear, it is told at the beat, or it ends
         there by itself. Raises what the local store raises."""
-        if self._down_until is not None:
+        if self._outage.down:
             self._local.free(keys, token)
             return
         try:
@@ -81,30 +78,21 @@ class FallbackSlots:
 
     def keep(self) -> bool:
         """See SlotStore.keep. Raises what the local store raises."""
-        down_until = self._down_until
-        if down_until is None or self._may_try(down_until):
+        down = self._outage.down
+        if not down or self._outage.may_try():
             try:
                 asked = self._primary.keep()
             except Exception as error:  # noqa: BLE001
                 self._failed(error)
             else:
-                if down_until is not None:
-                    self._down_until = down_until
-                    if asked:
-                        self._works()
+                if down and asked:
+                    self._works()
+                elif down:
+                    self._outage.undecided()
         return self._local.keep() if self.degraded else True
 
-    def _may_try(self, down_until: float) -> bool:
-        now = self._clock()
-        if now < down_until:
-            return False
-        self._down_until = now + _TRYING
-        return True
-
     def _failed(self, error: Exception) -> None:
-        first = self._down_until is None
-        self._down_until = self._clock() + self._pause
-        if first:
+        if self._outage.failed():
             log.warning("slots in %s failed (%s): counted locally", self._name, _kind(error))
             try:
                 self._local.keep()
@@ -112,7 +100,7 @@ class FallbackSlots:
                 log.warning("slots: %s", _kind(wrong))
 
     def _works(self) -> None:
-        self._down_until = None
+        self._outage.over()
         log.warning("slots in %s are back", self._name)
         try:
             self._local.leave()

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import ConfigurationError, Handler, Service, limiter, public, require
+from gateway.admission import Admission
 from gateway.cli.services import print_services
 from gateway.exchange import UpstreamRequest, UpstreamResponse
 from gateway.observability.access_log import AccessLog
@@ -23,14 +24,18 @@ from tests.support.wsgi import bearer, call, make_app, make_environ, open_servic
 from tests.test_capacity import ENDINGS
 
 
+def gates(app: Flask) -> list[Concurrency]:
+    """What decides the application's concurrency limits, if something does."""
+    (hook,) = app.before_request_funcs[None]
+    admission = getattr(hook, "__self__", None)
+    assert isinstance(admission, Admission)
+    owners = [getattr(step, "__self__", None) for step in admission.steps]
+    return [owner for owner in owners if isinstance(owner, Concurrency)]
+
+
 def gate(app: Flask) -> Concurrency:
     """What decides the application's concurrency limits."""
-    (hook,) = [
-        one
-        for one in app.before_request_funcs[None]
-        if isinstance(getattr(one, "__self__", None), Concurrency)
-    ]
-    found: Concurrency = hook.__self__  # type: ignore[union-attr]
+    (found,) = gates(app)
     return found
 
 
@@ -314,11 +319,9 @@ def test_the_store_of_a_closed_limit_is_away(tmp_path: Path) -> None:
     assert refused.header("Retry-After") == ["1"]
 
 
-def test_nothing_limited_means_no_hook() -> None:
+def test_nothing_limited_means_no_step() -> None:
     service, _ = open_service()
-    app = make_app(service)
-    hooks = app.before_request_funcs[None]
-    assert not any(isinstance(getattr(hook, "__self__", None), Concurrency) for hook in hooks)
+    assert gates(make_app(service)) == []
 
 
 def test_a_refused_request_is_counted_by_limits() -> None:
