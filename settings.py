@@ -307,7 +307,9 @@ class Settings(BaseSettings):
         0.25, gt=0, description="Seconds to wait for Redis before the local store steps in."
     )
     ALLOW_MEMORY_STATE: bool = Field(
-        False, description="Permit `memory://` with several workers: each then counts alone."
+        False,
+        description="Permit `memory://` with several workers: each then counts, and keeps answers,"
+        " alone.",
     )
     DATABASE_URL: str = Field(
         "",
@@ -360,6 +362,25 @@ class Settings(BaseSettings):
         " Empty: none, they have no plan's limits.",
     )
 
+    # -- answers kept ----------------------------------------------------------------------
+    CACHE_BYTES: int = Field(
+        256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Most bytes of all answers kept by `Cache` policies, in the store that the"
+        " workers share (docs/caching.md); what was written first makes room.",
+    )
+    CACHE_ENTRY_BYTES: int = Field(
+        1024 * 1024,
+        ge=0,
+        description="Longest body in bytes that is kept. 0: only answers without one.",
+    )
+    CACHE_WORKER_BYTES: int = Field(
+        16 * 1024 * 1024,
+        ge=0,
+        description="Bytes of kept answers that each worker has ready beside that store. 0: none,"
+        " each is read from the store.",
+    )
+
     SECRET_KEY: str = Field(
         "",
         repr=False,
@@ -379,6 +400,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Such lines of one kind that a worker writes per second; the next one then"
         " tells how many were left out. 0: any number.",
+    )
+    ADMIN_PREFIX: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)*$",
+        description="Path under which operators look at the gateway and purge its cache, such as"
+        " `/admin` (docs/caching.md); no service may own it. Empty: nowhere.",
     )
 
     @field_validator("DEFAULT_PLAN")

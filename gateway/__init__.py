@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.errors import ConfigurationError, NotSent, Refusal, UpstreamError
     from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest, UpstreamResponse
     from gateway.policies.bulkhead import Bulkhead
+    from gateway.policies.cache import Cache
     from gateway.policies.circuit_breaker import CircuitBreaker
     from gateway.policies.deadline import Deadline
     from gateway.policies.fallback import Fallback
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
     from gateway.upstreams.load_balancing.round_robin import RoundRobin
     from gateway.upstreams.load_balancing.sticky_sessions import StickySessions
     from gateway.upstreams.target import Target, parse_targets
+    from gateway.view_policies import with_policies
 
 _WHERE = {
     "AdaptiveConcurrency": "gateway.policies.load_shedding",
     "Bulkhead": "gateway.policies.bulkhead",
+    "Cache": "gateway.policies.cache",
     "CircuitBreaker": "gateway.policies.circuit_breaker",
     "ConfigurationError": "gateway.errors",
     "ConsistentHash": "gateway.upstreams.load_balancing.consistent_hash",
@@ -92,6 +95,7 @@ _WHERE = {
     "role": "gateway.authorization",
     "scope": "gateway.authorization",
     "watch": "gateway.response_bodies",
+    "with_policies": "gateway.view_policies",
 }
 
 __all__ = [
@@ -99,6 +103,7 @@ __all__ = [
     "WRITE",
     "AdaptiveConcurrency",
     "Bulkhead",
+    "Cache",
     "CircuitBreaker",
     "ConfigurationError",
     "ConsistentHash",
@@ -145,6 +150,7 @@ __all__ = [
     "role",
     "scope",
     "watch",
+    "with_policies",
 ]
 
 

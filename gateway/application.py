@@ -10,6 +10,7 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 
 from gateway import forwarded
+from gateway.admission import Admission
 from gateway.authentication.accepted import AcceptedSchemes
 from gateway.authentication.keys import KeySet, load_keys
 from gateway.authentication.schemes import SchemeContext, beside_keys
@@ -17,12 +18,13 @@ from gateway.authorization.judging import wrong_policies
 from gateway.capacity import Capacity
 from gateway.configuration import read_services, read_settings, setting_faults
 from gateway.database.opening import Records, open_records
+from gateway.early import answering_early
 from gateway.edge.door import Door, make_check
 from gateway.edge.origin import TrustedProxies
 from gateway.error_responses import register_error_handlers
 from gateway.errors import ConfigurationError
 from gateway.exchange import Handler
-from gateway.guard import check_access, make_authenticate
+from gateway.guard import make_authenticate, make_check_access
 from gateway.observability.access_log import AccessLog
 from gateway.observability.security_log import SecurityLog, open_security_log
 from gateway.ops import make_ops
@@ -43,6 +45,7 @@ from gateway.state.opening import LOADS, open_state
 from gateway.telling import open_internal_tokens, signed_fields
 from gateway.upstreams.discovery.eureka_instance import register_gateway
 from gateway.upstreams.loads import share_loads
+from gateway.view_policies import view_policies
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -67,6 +70,8 @@ class Gateway:
     security: SecurityLog | None
     runtimes: dict[str, Runtime] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
+    #: See PolicyContext.commons.
+    commons: dict[str, Any] = field(default_factory=dict)
 
 
 class _Application(Flask):
@@ -107,27 +112,49 @@ def create_app(
     app.extensions["gateway"] = gateway
     register_error_handlers(app)
     app.check = make_check(gateway.routes)  # room 1
-    faults += limit_addresses(app, limits)  # room 2: not too many from one address,
-    app.before_request(make_authenticate(schemes, gateway.security, judge))  # who,
-    limiter.init_app(app, limits)  # how much,
-    app.before_request(check_access)  # may they,
+    limiter.init_app(app, limits)
+    endpoints = app.extensions["gateway_limits"]
+    by_address, wrong_limits = limit_addresses(endpoints, limits)
+    faults += wrong_limits
+    admission = Admission()
+    admission.add(  # room 2:
+        by_address,  # not too many from one address,
+        make_authenticate(schemes, gateway.security, judge),  # who,
+        limiter.step(endpoints, limits),  # how much,
+        make_check_access(gateway.security),  # may they,
+    )
+    app.before_request(admission.hook)
     app.register_blueprint(make_ops(gateway))
+    if settings.ADMIN_PREFIX:
+        from gateway.admin import add_admin  # only if used
+
+        faults += add_admin(app, gateway, services)
     faults += add_services(app, services, contexts)
 
     routes, unguarded = compile_routes(app)
     gateway.routes.update(routes)
     faults += unguarded
     faults += wrong_policies(routes, schemes.credential_fields)
+    views, wrong_views = view_policies(app, routes, contexts)
+    faults += wrong_views
     faults += compile_limits(
         app, routes, default=settings.RATE_LIMIT_DEFAULT, user=settings.RATE_LIMIT_USER
     )
-    faults += limit_concurrency(app, routes, gateway, limits)  # and not too many at a time
+    by_number, wrong_limits = limit_concurrency(app, routes, gateway, limits)
+    faults += wrong_limits
+    admission.add(by_number)  # and not too many at a time
     if faults:
         raise ConfigurationError(faults)
     for service in services:
-        kept = schemes.kept_from(service.name)
         gateway.runtimes[service.name] = make_runtime(
-            service, settings, gateway.via, contexts[service.name], kept, gateway.tokens
+            service,
+            settings,
+            gateway.via,
+            contexts[service.name],
+            schemes.kept_from(service.name),
+            gateway.tokens,
+            schemes.credential_fields,
+            views.get(service.name, {}),
         )
     if gateway.security is not None:
         schemes.watch(gateway.security, signed_fields(gateway.tokens))
@@ -136,7 +163,8 @@ def create_app(
         register_gateway(settings, gateway.pulse)
     proxies = TrustedProxies(settings.TRUSTED_PROXIES)
     log = AccessLog() if settings.ACCESS_LOG else None
-    app.wsgi_app = Door(app.wsgi_app, proxies, log, gateway.pulse.begin)  # type: ignore[method-assign]  # Flask's way
+    early = answering_early(app, gateway, admission, schemes)
+    app.wsgi_app = Door(app.wsgi_app, proxies, log, gateway.pulse.begin, early)  # type: ignore[method-assign]  # Flask's way
     return app
 
 
@@ -193,4 +221,5 @@ def _context(name: str, services: Sequence[Service], gateway: Gateway) -> Policy
         state=gateway.state,
         pulse=gateway.pulse,
         handler_of=handler_of,
+        commons=gateway.commons,
     )

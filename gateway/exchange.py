@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from gateway.policy import PolicyContext
+    from gateway.requester import Requester
 
 Headers = list[tuple[str, str]]
 
@@ -137,6 +138,8 @@ class Exchange:
     attempts: list[Attempt] = field(default_factory=list)
     #: Response bodies opened for this request; closed at its end, also if nobody relayed them.
     bodies: list[ResponseBody] = field(default_factory=list)
+    #: What a cache did for the request, as `X-Cache` says it; empty where there is none.
+    cache: str = ""
     #: Limits that would have refused the request, were they not on trial.
     dry_run: list[str] = field(default_factory=list)
     #: Whether the request has its place among those its worker forwards.
@@ -168,6 +171,10 @@ class UpstreamRequest:
     client's Host to keep, or None for the upstream's own. `deadline` is the monotonic time by
     which a response head must be there. `abandoned` tells whether the client has left.
 
+    `requester` is who asks, as the client's request shows it; None for a request that no client
+    sent, of which nobody can say whom its answer is for. `view` is the endpoint that forwards
+    it, where views of the service have policies of their own; otherwise empty.
+
     For policies: `tried` holds the names of targets already asked; the transport prefers others
     and adds its choice. `admit`, asked with a target's name, may keep a target out of the choice.
     """
@@ -184,6 +191,13 @@ class UpstreamRequest:
     exchange: Exchange
     tried: list[str] | None = None
     admit: Callable[[str], bool] | None = None
+    requester: Requester | None = None
+    view: str = ""
+
+    def field(self, name: str) -> str:
+        """A field's value, its repetitions joined by commas; empty if it is not there. name: in
+        lower case."""
+        return ",".join([value for given, value in self.headers if given.lower() == name])
 
 
 @dataclass(slots=True)
@@ -203,6 +217,30 @@ class UpstreamResponse:
     version: str = "1.1"
     target: str = ""
 
+
+class Asked(Protocol):
+    """As much of a request as an answer from memory depends on; an UpstreamRequest is one."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def exchange(self) -> Exchange: ...
+
+    @property
+    def requester(self) -> Requester | None: ...
+
+    def field(self, name: str) -> str | None:
+        """See UpstreamRequest.field; None where only the outlined request could tell."""
+        ...
+
+
+#: Answers from memory, at once and without asking anybody, or not at all. A handler that has one
+#: as its attribute `early` may be passed by: it would do nothing else for such a request.
+Early = Callable[[Asked], UpstreamResponse | None]
 
 #: Answers an outlined request: a policy's next layer, or the transport. Raises UpstreamError.
 Handler = Callable[[UpstreamRequest], UpstreamResponse]

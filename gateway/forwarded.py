@@ -12,6 +12,7 @@ from gateway.edge.origin import Edge
 from gateway.errors import Refusal
 from gateway.exchange import Headers, UpstreamResponse
 from gateway.headers import via_names
+from gateway.urls import client_path
 
 if TYPE_CHECKING:
     from gateway.service import Runtime
@@ -145,32 +146,7 @@ def rewrite_locations(
 
 
 def _located(value: str, response: UpstreamResponse, edge: Edge, strip: str) -> str:
-    path = _own_path(value, response.origin)
+    path = client_path(value, response.origin, response.base, strip)
     if path is None:
         return value
-    absolute = path != value
-    base = response.base
-    if base and _below(path, base):
-        path = path[len(base) :]
-        path = path if path.startswith("/") else "/" + path
-    if strip and not _below(path, strip):
-        path = strip + path
-    elif not absolute and not base:
-        return value
-    return edge.url + path if absolute else path
-
-
-def _below(path: str, prefix: str) -> bool:
-    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/", "?", "#")
-
-
-def _own_path(value: str, origin: str) -> str | None:
-    """What follows the upstream's origin in `value`; None if it points elsewhere."""
-    if value.startswith("/") and not value.startswith("//"):
-        return value
-    default = ":443" if origin.startswith("https:") else ":80"
-    for known in (origin, origin + default):
-        rest = value[len(known) :]
-        if value[: len(known)].lower() == known.lower() and rest[:1] in ("", "/", "?", "#"):
-            return rest if rest.startswith("/") else "/" + rest
-    return None
+    return path if value.startswith("/") else edge.url + path

@@ -21,10 +21,12 @@ from gateway.bodies import RequestBody
 from gateway.client import ClientConnection
 from gateway.errors import BodyFailed, ClientGone, Refusal, phrase
 from gateway.exchange import Exchange, Headers, Timeouts, UpstreamRequest, UpstreamResponse
+from gateway.requester import Requester
 from gateway.urls import raw_target, strip_prefix
 
 if TYPE_CHECKING:
     from gateway.authentication import Identity
+    from gateway.edge.origin import Edge
     from gateway.service import Runtime
 
 
@@ -47,8 +49,9 @@ def prepare(
     exchange: Exchange,
     client: ClientConnection,
     timeouts: Timeouts,
+    view: str = "",
 ) -> UpstreamRequest:
-    """Outline the request in `environ` for the service of `runtime`.
+    """Outline the request in `environ` for the service of `runtime`. view: see UpstreamRequest.
 
     Raises Refusal for a body that may not pass (413, 501) and for a loop (508).
     """
@@ -71,18 +74,24 @@ def prepare(
         method=environ["REQUEST_METHOD"],
         target=path if query is None else f"{path}?{query}",
         headers=outgoing,
-        body=_body(environ, runtime, client),
+        body=request_body(environ, client, limit=runtime.max_body, idle=runtime.client_timeout),
         host=environ.get("HTTP_HOST") if service.preserve_host else None,
         timeouts=timeouts,
         deadline=exchange.started + (timeouts.total or 0),
         abandoned=client.abandoned,
         exchange=exchange,
+        requester=Requester(environ, identity, runtime.credentials),
+        view=view,
     )
 
 
-def _body(
-    environ: dict[str, Any], runtime: Runtime, client: ClientConnection
+def request_body(
+    environ: dict[str, Any], client: ClientConnection, *, limit: int | None, idle: float
 ) -> RequestBody | None:
+    """The client's body, still to be read; None if there is none. See RequestBody.
+
+    Raises Refusal if it may not pass (413, 501).
+    """
     coding = environ.get("HTTP_TRANSFER_ENCODING")
     declared = environ.get("CONTENT_LENGTH")
     if coding is not None:
@@ -98,8 +107,8 @@ def _body(
     body = RequestBody(
         environ["wsgi.input"],
         length,
-        limit=runtime.max_body,
-        idle=runtime.client_timeout,
+        limit=limit,
+        idle=idle,
         socket=client.socket,
     )
     environ["gateway.body"] = body
@@ -111,18 +120,35 @@ def finalize(
 ) -> Response:
     """Turn an upstream's response into the client's, streaming its body."""
     exchange.bodies.append(response.body)
-    fields = headers.response_fields(response.headers, response.status)
-    forwarded.rewrite_locations(fields, response, environ["gateway.edge"], runtime)
-    fields.append(("Via", f"{response.version} {runtime.via}"))
-    if _is_event_stream(fields):
-        fields.append(("X-Accel-Buffering", "no"))  # or nginx would hold events back
-    reason = response.reason or phrase(response.status)
     return RelayedResponse(
         relay(response, environ["gateway.client"], exchange),
-        status=f"{response.status} {reason}",
-        headers=fields,
+        status=status_line(response),
+        headers=client_fields(response, runtime, environ["gateway.edge"]),
         direct_passthrough=True,
     )
+
+
+def status_line(response: UpstreamResponse) -> str:
+    """The status as WSGI wants it."""
+    return f"{response.status} {response.reason or phrase(response.status)}"
+
+
+def client_fields(response: UpstreamResponse, runtime: Runtime, edge: Edge) -> Headers:
+    """The fields of an upstream's response as the client gets them."""
+    names = [name.lower() for name, _ in response.headers]
+    if _TOUCHED.isdisjoint(names) and response.status != 204:  # most are passed on as they are
+        fields = list(response.headers)
+    else:
+        fields = headers.response_fields(response.headers, response.status)
+        forwarded.rewrite_locations(fields, response, edge, runtime)
+    fields.append(("Via", f"{response.version} {runtime.via}"))
+    if "content-type" in names and _is_event_stream(fields):
+        fields.append(("X-Accel-Buffering", "no"))  # or nginx would hold events back
+    return fields
+
+
+# Fields that are dropped, or changed.
+_TOUCHED = headers.HOP_BY_HOP | {"location", "content-location"}
 
 
 def _is_event_stream(fields: Headers) -> bool:

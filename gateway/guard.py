@@ -1,11 +1,10 @@
-"""Room 2 as hooks: who is it, then (after the limits) may they."""
+"""Steps of admission: who is it, then (after the limits) may they."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
-from flask import current_app, request
-
+from gateway.admission import Step
 from gateway.authentication.accepted import AcceptedSchemes
 from gateway.authentication.authenticator import Judge
 from gateway.authorization import authorize
@@ -18,8 +17,8 @@ def make_authenticate(
     schemes: AcceptedSchemes,
     security: SecurityLog | None = None,
     judge: Judge | None = None,
-) -> Callable[[], None]:
-    """The hook that settles the identity. It refuses nothing: whether one is needed is decided
+) -> Step:
+    """The step that settles the identity. It refuses nothing: whether one is needed is decided
     later, after the limits, so that failed attempts are counted too.
 
     security: told of credentials that are refused, and of fields that no client may send. judge:
@@ -27,8 +26,7 @@ def make_authenticate(
     """
     usual, narrowed = schemes.usual, schemes.narrowed
 
-    def authenticate() -> None:
-        environ = request.environ
+    def authenticate(environ: dict[str, Any]) -> None:
         route: Route = environ.get("gateway.route", UNMATCHED)
         if route.internal:
             return
@@ -52,24 +50,26 @@ def make_authenticate(
     return authenticate
 
 
-def check_access() -> None:
-    """The hook that compares what the route requires with who asks. Raises 401 or 403; 400 also
+def make_check_access(security: SecurityLog | None = None) -> Step:
+    """The step that compares what the route requires with who asks. Raises 401 or 403; 400 also
     where nothing is required, for a request that says two things about who it is."""
-    environ = request.environ
-    route: Route = environ.get("gateway.route", UNMATCHED)
-    if route is UNMATCHED:
-        return  # routing answers: 404 or 405
-    parts = route.access[environ["REQUEST_METHOD"]]  # every method served is there
-    if "gateway.refusal" in environ and (
-        parts is not None or environ["gateway.refusal"].code == 400
-    ):
-        raise environ.pop("gateway.refusal")  # named by no variable, for the same reason
-    if parts:
-        try:
-            authorize(parts, environ["gateway.identity"])
-        except Refusal as refused:
-            security: SecurityLog | None = current_app.extensions["gateway"].security
-            # A function may refuse with anything; a 404 of its own is nothing to watch over.
-            if security is not None and refused.code in (403, 503):
-                security.refused(environ, refused)
-            raise
+
+    def check_access(environ: dict[str, Any]) -> None:
+        route: Route = environ.get("gateway.route", UNMATCHED)
+        if route is UNMATCHED:
+            return  # routing answers: 404 or 405
+        parts = route.access[environ["REQUEST_METHOD"]]  # every method served is there
+        if "gateway.refusal" in environ and (
+            parts is not None or environ["gateway.refusal"].code == 400
+        ):
+            raise environ.pop("gateway.refusal")  # named by no variable, for the same reason
+        if parts:
+            try:
+                authorize(parts, environ["gateway.identity"])
+            except Refusal as refused:
+                # A function may refuse with anything; a 404 of its own is nothing to watch over.
+                if security is not None and refused.code in (403, 503):
+                    security.refused(environ, refused)
+                raise
+
+    return check_access

@@ -66,6 +66,11 @@ def spelled(name: str) -> str:
     return known
 
 
+def environ_name(name: str) -> str:
+    """Where a request field stands in the environ, but for Content-Type and Content-Length."""
+    return "HTTP_" + name.upper().replace("-", "_")
+
+
 def named_in_connection(values: Iterable[str]) -> frozenset[str]:
     """The field names listed in `Connection`, in lower case: they are hop-by-hop too."""
     names = (name.strip().lower() for value in values for name in value.split(","))

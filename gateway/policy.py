@@ -18,7 +18,7 @@ and may say about itself, all optional:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,9 @@ class PolicyContext:
 
     service: the name of the service it works for. services: the names of all. state: what the
     workers share. pulse: what goes on beside requests. handler_of: the whole chain of another
-    service, by name; it may be called before that service is made, and used afterwards.
+    service, by name; it may be called before that service is made, and used afterwards. commons:
+    what policies of one application have in common, by a name; the first that needs it makes it.
+    view: the endpoint of the view whose own policy this is; empty for a service's.
     """
 
     service: str
@@ -44,6 +46,8 @@ class PolicyContext:
     state: SharedState
     pulse: Pulse
     handler_of: Callable[[str], Handler]
+    commons: dict[str, Any] = field(default_factory=dict)
+    view: str = ""
 
 
 def chain(policies: Sequence[Policy], transport: Handler, context: PolicyContext) -> Handler:
@@ -62,7 +66,7 @@ def policy_faults(policies: Sequence[Policy], context: PolicyContext) -> list[st
     strange = [policy for policy in policies if not _is_policy(policy)]
     if strange:
         return [f"{one!r} is no policy: that is a value such as Retry()" for one in strange]
-    found = _order_faults(policies)
+    found = order_faults(policies)
     for policy in policies:
         judge = getattr(policy, "faults", None)
         if judge is not None:
@@ -76,7 +80,8 @@ def _is_policy(policy: object) -> bool:
     return callable(policy) or isinstance(policy, SituatedPolicy)
 
 
-def _order_faults(policies: Sequence[Policy]) -> list[str]:
+def order_faults(policies: Sequence[Policy]) -> list[str]:
+    """What is wrong with the order of a list."""
     found: list[str] = []
     for place, policy in enumerate(policies):
         name = _name(policy)

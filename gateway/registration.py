@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from gateway import forwarded, headers
-from gateway.exchange import Timeouts
+from gateway.exchange import Policy, Timeouts
 from gateway.option_kinds import kind_faults
-from gateway.policy import PolicyContext, chain, policy_faults
+from gateway.policy import PolicyContext, policy_faults
 from gateway.service import DEFAULT_LIMIT, Runtime, Service
 from gateway.telling import kept_for_tokens, make_tell, telling_faults
 from gateway.transport.handler import SessionTransport, connections_of
@@ -23,6 +24,7 @@ from gateway.upstreams.discovery.follower import follow
 from gateway.upstreams.health_checks import HealthCheck
 from gateway.upstreams.load_balancing import BalancedService, balancing_faults
 from gateway.upstreams.probing import Prober
+from gateway.view_policies import chains
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -137,9 +139,12 @@ def make_runtime(
     context: PolicyContext,
     kept: frozenset[str] = frozenset(),
     tokens: InternalTokens | None = None,
+    credentials: Collection[str] = (),
+    views: Mapping[str, Sequence[Policy]] = MappingProxyType({}),
 ) -> Runtime:
     """Settle what a service left to the settings, and build its chain. kept: fields that clients
-    cannot send to backends, beside the usual ones. tokens: what signs for backends."""
+    cannot send to backends, beside the usual ones. tokens: what signs for backends. credentials:
+    names of request fields that may hold one. views: policies of its views' own, by endpoint."""
     session = service.session or make_session(
         service.pool_size or settings.pool_size,
         settings.POOL_IDLE_SECONDS,
@@ -158,9 +163,12 @@ def make_runtime(
         dropped |= {"forwarded"}
     if service.hide_credentials:
         dropped |= {"authorization", settings.TOKEN_HEADER.lower()}
+    transport = SessionTransport(session, pool)
+    handler, view_handlers = chains(service.policies, views, transport, context)
     return Runtime(
         service=service,
-        handler=chain(service.policies, SessionTransport(session, pool), context),
+        handler=handler,
+        views=view_handlers,
         pool=pool,
         timeouts=service.timeouts.over(usual),
         strip=(service.url_prefix or "") if strip is True else (strip or "").rstrip("/"),
@@ -170,6 +178,7 @@ def make_runtime(
         forwarded_header=settings.FORWARDED_HEADER,
         dropped=dropped,
         dropped_untrusted=dropped | forwarded.UNTRUSTED,
+        credentials=tuple(sorted(headers.environ_name(name) for name in credentials)),
         tell=make_tell(service, tokens),
     )
 

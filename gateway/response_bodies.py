@@ -48,6 +48,62 @@ class WatchedBody:
             ended(error)
 
 
+class TeedBody:
+    """A body on its way, copied as it passes. Only its end makes a copy: of one that breaks, is
+    closed before, or is longer than `most` bytes, there is none.
+
+    over: told once how it ended: all of the body, or None; and how many bytes had passed by then,
+    more than `most` where that is why.
+    """
+
+    __slots__ = ("_body", "_copy", "_most", "_over", "_pieces", "_size", "ready", "whole")
+
+    def __init__(
+        self, body: ResponseBody, most: int, over: Callable[[bytes | None, int], object]
+    ) -> None:
+        self._body = body
+        self._pieces = iter(body)
+        self._most = most
+        self._over: Callable[[bytes | None, int], object] | None = over
+        self._copy: list[bytes] = []
+        self._size = 0
+        self.ready = getattr(body, "ready", False)
+        self.whole = is_whole(body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            piece = next(self._pieces)
+        except StopIteration:
+            self._ended(whole=True)
+            raise
+        except BaseException:
+            self._ended(whole=False)
+            raise
+        if self._over is not None:
+            self._size += len(piece)
+            if self._size > self._most:
+                self._ended(whole=False)
+            else:
+                self._copy.append(piece)
+        return piece
+
+    def close(self) -> None:
+        """End the transfer; what has not passed makes the copy none."""
+        try:
+            self._body.close()
+        finally:
+            self._ended(whole=False)
+
+    def _ended(self, *, whole: bool) -> None:
+        over, self._over = self._over, None
+        copy, self._copy = self._copy, []
+        if over is not None:
+            over(b"".join(copy) if whole else None, self._size)
+
+
 class StaticBody:
     """A body that is there already."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -180,6 +180,7 @@ class Service(Blueprint):
         gateway: Gateway = current_app.extensions["gateway"]
         gateway.capacity.enter(exchange, environ["gateway.client"].abandoned)
         runtime = gateway.runtimes[self.name]
+        view = environ["gateway.route"].endpoint if runtime.views else ""
         outline = prepare(
             environ,
             runtime,
@@ -187,8 +188,10 @@ class Service(Blueprint):
             exchange,
             environ["gateway.client"],
             runtime.timeouts if timeouts is None else timeouts.over(runtime.timeouts),
+            view,
         )
-        return finalize(runtime.handler(outline), runtime, environ, exchange)
+        handler = runtime.views.get(view, runtime.handler)
+        return finalize(handler(outline), runtime, environ, exchange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,11 @@ class Runtime:
     forwarded_header: bool
     dropped: frozenset[str]
     dropped_untrusted: frozenset[str]
+    #: Names in the environ of fields that may hold a credential.
+    credentials: tuple[str, ...] = ()
     tell: Tell = PLAIN
+    #: The chains of its views that have policies of their own, by endpoint.
+    views: Mapping[str, Handler] = field(default_factory=dict)
 
 
 __all__ = ["Runtime", "Service", "UpstreamRequest"]

@@ -18,24 +18,37 @@ _ENCODED_SLASH = re.compile(r"%2[Ff]")
 _ENCODED_DOT = re.compile(r"%2[Ee]")
 
 
+#: Where a request's target is remembered, once it was looked at.
+_TARGET = "gateway.target"
+
+
 def raw_target(environ: dict[str, object]) -> tuple[str, str | None]:
     """The path and query as the client sent them; the query is None without a `?`.
 
     gunicorn keeps the target in RAW_URI. An absolute-form target (RFC 9112 section 3.2.2) loses
     its scheme and authority: they never choose the upstream. A server that keeps no raw target
-    gets its decoded path encoded again, which is the best that can be had there.
+    gets its decoded path encoded again, which is the best that can be had there. Once it was
+    looked at, it stays as it was.
     """
+    known = environ.get(_TARGET)
+    if known is not None:
+        return known  # type: ignore[return-value]  # of our own making
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if not isinstance(raw, str) or not raw:
         path = quote(str(environ.get("PATH_INFO", "")).encode("latin-1"), safe="/;=,:@!$&'()*+~")
         query = str(environ.get("QUERY_STRING", ""))
-        return path if path.startswith("/") else "/" + path, query or None
+        return _noted(environ, path if path.startswith("/") else "/" + path, query or None)
     if raw[0] != "/":
         raw = _ABSOLUTE.sub("", raw, count=1)
         if raw[:1] != "/":
             raw = "/" + raw
     path, mark, query = raw.partition("?")
-    return path, query if mark else None
+    return _noted(environ, path, query if mark else None)
+
+
+def _noted(environ: dict[str, object], path: str, query: str | None) -> tuple[str, str | None]:
+    environ[_TARGET] = (path, query)
+    return path, query
 
 
 def target_host(environ: dict[str, Any]) -> str | None:
@@ -102,6 +115,38 @@ def join(base_path: str, path: str, query: str | None) -> str:
     if base_path:
         path = base_path + path if path[:1] == "/" else f"{base_path}/{path}"
     return path if query is None else f"{path}?{query}"
+
+
+def client_path(value: str, origin: str, base: str, strip: str) -> str | None:
+    """The path, and what follows it, by which clients know what an upstream calls `value`: a URL
+    or an absolute path. None if it points elsewhere, or is relative.
+
+    origin, base: the scheme and authority of the upstream, and the path there. strip: the prefix
+    that was taken from the client's path; it is put back.
+    """
+    path = _own_path(value, origin)
+    if path is None:
+        return None
+    if base and _below(path, base):
+        path = path[len(base) :]
+        path = path if path.startswith("/") else "/" + path
+    return strip + path if strip and not _below(path, strip) else path
+
+
+def _below(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/", "?", "#")
+
+
+def _own_path(value: str, origin: str) -> str | None:
+    """What follows the upstream's origin in `value`; None if it points elsewhere."""
+    if value.startswith("/") and not value.startswith("//"):
+        return value
+    default = ":443" if origin.startswith("https:") else ":80"
+    for known in (origin, origin + default):
+        rest = value[len(known) :]
+        if value[: len(known)].lower() == known.lower() and rest[:1] in ("", "/", "?", "#"):
+            return rest if rest.startswith("/") else "/" + rest
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,10 @@ class AcceptedSchemes:
         self.usual = make_authenticator(context)
         self.narrowed: dict[str, Authenticator] = {}
         self.faults: list[str] = []
-        self._token_header = context.settings.TOKEN_HEADER.lower()
+        settings = context.settings
+        # That of keys also where the gateway has none: the backend may.
+        named = {settings.TOKEN_HEADER.lower(), settings.API_KEY_HEADER.lower()}
+        self._named = frozenset(named - {""})
         begun: dict[SituatedScheme, Scheme] = {}  # equal options share one
         for service in services:
             accepted = service.authentication
@@ -51,30 +54,31 @@ class AcceptedSchemes:
             begun[one] if isinstance(one, SituatedScheme) else one for one in accepted
         )
 
-    def _schemes(self) -> Iterator[Scheme]:
+    def all(self) -> Iterator[Scheme]:
+        """Every scheme of the application."""
         for authenticator in (self.usual, *self.narrowed.values()):
             yield from authenticator.schemes
 
     @property
     def credential_fields(self) -> frozenset[str]:
         """Names of the request fields that may hold a credential, in lower case."""
-        hidden = frozenset[str]().union(*(scheme.hides for scheme in self._schemes()))
-        return (hidden | _CREDENTIALS | {"proxy-authorization", self._token_header}) - {""}
+        hidden = frozenset[str]().union(*(scheme.hides for scheme in self.all()))
+        return hidden | _CREDENTIALS | self._named | {"proxy-authorization"}
 
     def kept_from(self, service: str) -> frozenset[str]:
         """Fields of clients that do not reach the backend of a service: credentials and what
         schemes write, also those of schemes that other services accept; of `Authorization` and
         `Cookie` those that its own schemes write."""
-        hidden = frozenset[str]().union(*(scheme.hides for scheme in self._schemes()))
+        hidden = frozenset[str]().union(*(scheme.hides for scheme in self.all()))
         own = self.narrowed.get(service)
         replaced = _written(own.schemes) & _CREDENTIALS if own is not None else frozenset[str]()
-        return hidden | replaced | (_written(self._schemes()) - _CREDENTIALS)
+        return hidden | replaced | (_written(self.all()) - _CREDENTIALS)
 
     def watch(self, security: SecurityLog, signed: frozenset[str]) -> None:
         """Have the log notice fields that clients cannot send: what schemes write, those that
         tokens for backends come in (`signed`), and what proxies tell of a connection."""
-        told = [scheme.hides for scheme in self._schemes() if scheme.carried == "connection"]
-        written = (_written(self._schemes()) | signed) - _CREDENTIALS
+        told = [scheme.hides for scheme in self.all() if scheme.carried == "connection"]
+        written = (_written(self.all()) | signed) - _CREDENTIALS
         security.watch(written, frozenset[str]().union(*told))
 
 

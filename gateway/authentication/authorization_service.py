@@ -219,9 +219,7 @@ class AuthorizationService:
 
 def _keys(names: Iterable[str]) -> list[tuple[str, str]]:
     """Field names, each after the key it has in the environ."""
-    return [
-        ("HTTP_" + name.upper().replace("-", "_"), headers.spelled(name.upper())) for name in names
-    ]
+    return [(headers.environ_name(name), headers.spelled(name.upper())) for name in names]
 
 
 def _said(environ: dict[str, Any]) -> tuple[tuple[str, str], ...]:

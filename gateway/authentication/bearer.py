@@ -11,6 +11,7 @@ from gateway.authentication.identity import Identity
 from gateway.authentication.scheme import Carried
 from gateway.authentication.tokens import invalid, unverified_claims
 from gateway.errors import Refusal, two_credentials
+from gateway.headers import environ_name
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -49,7 +50,7 @@ class Bearer:
         self.authorities = tuple(authorities)
         self._lone = self.authorities[0] if len(self.authorities) == 1 else None
         self._names = (header, cookie)
-        self._header = "HTTP_" + header.upper().replace("-", "_") if header else ""
+        self._header = environ_name(header) if header else ""
         self._cookie = cookie
         # A backend may want the token itself: Service(hide_credentials=) decides.
         self.hides: frozenset[str] = frozenset()

@@ -21,6 +21,7 @@ from gateway.authentication.certificate import WrongCertificate, identity_of, is
 from gateway.authentication.identity import Identity
 from gateway.authentication.scheme import Carried
 from gateway.errors import Unauthenticated
+from gateway.headers import environ_name
 from settings import Settings
 
 #: What a refusal asks for. No scheme is registered for TLS, yet a 401 needs one (RFC 9110, 15.5.2).
@@ -57,7 +58,7 @@ class ClientCertificates:
     ) -> None:
         names = tuple(names)
         self.hides = frozenset(name.lower() for name in names)
-        self._keys = tuple("HTTP_" + name.upper().replace("-", "_") for name in names)
+        self._keys = tuple(map(environ_name, names))
         self._authorities = tuple(authorities)
         self._roles = dict(roles or {})
         self._leeway = leeway

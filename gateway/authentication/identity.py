@@ -14,6 +14,9 @@ from flask import request
 # either end, which parsers cut off: ` alice` is not `alice`.
 _SAFE = "!#$&'()*+-./:;<=>?@[]^_`{|}~\" "
 
+# Claims of one credential, and not of whom it is for (RFC 7519 section 4.1).
+_PASSING = frozenset({"exp", "iat", "nbf", "jti"})
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -43,6 +46,7 @@ class Identity:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     told: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = field(init=False)
+    _meaning: str = field(init=False, default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         made: tuple[tuple[str, str], ...] = (
@@ -56,6 +60,17 @@ class Identity:
         if not self.subject:
             made = tuple(pair for pair in made if pair[1])
         object.__setattr__(self, "headers", made)
+
+    @property
+    def meaning(self) -> str:
+        """All that is said of the caller, as one text: the same for the same caller with the same
+        rights, whatever the credential's times and its number; another one for another."""
+        if not self._meaning:
+            claims = sorted((k, repr(v)) for k, v in self.claims.items() if k not in _PASSING)
+            told = (self.scheme, self.kind, self.subject, self.roles, self.permissions)
+            whole = repr((*told, self.scopes, self.plan, self.told, claims))
+            object.__setattr__(self, "_meaning", whole)
+        return self._meaning
 
 
 def listed(values: tuple[str, ...]) -> str:

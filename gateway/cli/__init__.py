@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from flask.cli import ScriptInfo
 
+from gateway.cli.cache import cache_group
 from gateway.cli.database import database_group, database_note
 from gateway.cli.keys import keys_group
 from gateway.cli.new_service import new_service
@@ -113,6 +114,7 @@ def settings() -> None:
     click.echo(settings_table(), nl=False)
 
 
+group.add_command(cache_group)
 group.add_command(database_group)
 group.add_command(keys_group)
 group.add_command(usage)

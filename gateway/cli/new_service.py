@@ -10,8 +10,8 @@ from gateway.cli.service_list import with_service
 from gateway.errors import ConfigurationError
 
 _TEMPLATE = Path(__file__).with_name("service.py.tmpl")
-# Names that the new file imports, and a blueprint of the gateway's own.
-_TAKEN = ("limiter", "require", "gateway_ops")
+# Names that the new file imports, and blueprints of the gateway's own.
+_TAKEN = ("limiter", "require", "gateway_admin", "gateway_ops")
 
 
 def new_service(name: str, prefix: str, folder: Path | None = None) -> list[str]:

@@ -15,6 +15,7 @@ from gateway.rate_limiting.windows import OnFailure
 from gateway.routes import Parts, Route
 from gateway.service import Runtime, Service
 from gateway.upstreams.load_balancing import PowerOfTwo
+from gateway.view_policies import policies_of
 
 
 def print_services(app: Flask) -> None:
@@ -88,6 +89,9 @@ def _print_rule(app: Flask, path: str, route: Route) -> None:
     said = [_limit(rule, dry) for rule in rules]
     said += [f"{one}{_ways(one.dry, one.on_failure)}" for one in at_once]
     limits = ", ".join(said) or "none"
+    own = ", ".join(map(_shown, policies_of(app.view_functions[route.endpoint])))
+    if own:
+        limits += f"; policies {own}"
     for needed, methods in _by_requirement(route).items():
         click.echo(f"  {','.join(methods):<40} {path.replace('path:_rest', '...')}")
         click.echo(f"  {'':<40}   requires {needed}; limits {limits}")

@@ -21,9 +21,10 @@ def development_token(role: str, subject: str, expires: int) -> str:
     """A signed token for `role`, valid for `expires` seconds.
 
     reader: every permission that ends in `:read`. writer: every permission that a service names.
-    admin: all permissions of every kind, by wildcard. Scopes have no wildcards: a reader has those
-    that end in `read`, the others all that a service names. Raises ConfigurationError without a
-    shared secret: a gateway that has public keys alone cannot sign, and must not.
+    admin: all permissions of every kind, and the gateway's own, by wildcard. Scopes have no
+    wildcards: a reader has those that end in `read`, the others all that a service names. Raises
+    ConfigurationError without a shared secret: a gateway that has public keys alone cannot sign,
+    and must not.
     """
     settings = load_settings()
     keys, faults = load_keys(settings.JWT_SECRET, settings.JWT_KEYS, needed=False)
@@ -78,6 +79,8 @@ def _permissions(role: str, named: set[str]) -> list[str]:
         return sorted(name for name in named if name.endswith(":read"))
     if role == "writer":
         return sorted(named)
+    # The gateway that it is for may have an ADMIN_PREFIX that this terminal knows nothing of.
+    named = named | {"cache:purge"}
     return sorted({name.partition(":")[0] + ":*" if ":" in name else name for name in named})
 
 

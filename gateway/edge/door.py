@@ -28,10 +28,12 @@ _DRAINABLE = 64 * 1024
 
 StartResponse = Callable[..., Any]
 WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+#: An application that may leave a request to another one.
+EarlyApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes] | None]
 
 
 class Door:
-    """WSGI middleware: the exchange's beginning and end."""
+    """WSGI middleware: the exchange's beginning and end. early: asked before the application."""
 
     def __init__(
         self,
@@ -39,8 +41,10 @@ class Door:
         proxies: TrustedProxies,
         log: AccessLog | None,
         begin: Callable[[], None] = lambda: None,
+        early: EarlyApp | None = None,
     ) -> None:
         self._app = app
+        self._early = early
         self._proxies = proxies
         self._log = log
         self._begin: Callable[[], None] | None = begin
@@ -77,7 +81,8 @@ class Door:
             return start_response(status, fields, exc_info)
 
         try:
-            departure.serve(self._app(environ, start))
+            body = None if self._early is None else self._early(environ, start)
+            departure.serve(self._app(environ, start) if body is None else body)
         except BaseException:
             departure.close()
             raise
@@ -173,24 +178,34 @@ def make_check(routes: dict[str, Route]) -> Callable[[], None]:
         route = UNMATCHED if rule is None else routes.get(rule.endpoint)
         if route is None:
             raise RuntimeError(f"{request.endpoint!r} came after create_app: nothing guards it")
-        path, query = raw_target(environ)
-        if query and "#" in query:
-            raise Refusal("The request target has a fragment.")
-        check_path(path, encoded_slashes=route.encoded_slashes)
-        check_routed(path, environ)
-        _check_host(environ)
+        examine(environ, route)
         if route.siblings:
             route = _sibling(request, route, routes)
-        environ["gateway.route"] = route
-        exchange: Exchange = environ["gateway.exchange"]
-        if rule is not None:
-            exchange.route = rule.rule
-        if route.service is not None:
-            exchange.service = route.service.name
-        elif route.internal:
-            environ["gateway.quiet"] = True
+        note_route(environ, route, None if rule is None else rule.rule)
 
     return check
+
+
+def examine(environ: dict[str, Any], route: Route) -> None:
+    """Refuse what no later room should have to think of."""
+    path, query = raw_target(environ)
+    if query and "#" in query:
+        raise Refusal("The request target has a fragment.")
+    check_path(path, encoded_slashes=route.encoded_slashes)
+    check_routed(path, environ)
+    _check_host(environ)
+
+
+def note_route(environ: dict[str, Any], route: Route, rule: str | None) -> None:
+    """Keep what the request is for. rule: as the access log tells it; None if nothing matched."""
+    environ["gateway.route"] = route
+    exchange: Exchange = environ["gateway.exchange"]
+    if rule is not None:
+        exchange.route = rule
+    if route.service is not None:
+        exchange.service = route.service.name
+    elif route.internal:
+        environ["gateway.quiet"] = True
 
 
 def _check_host(environ: dict[str, Any]) -> None:

@@ -5,7 +5,8 @@ failed: client, gateway or upstream; empty if nobody), reason, user, bytes_in, b
 duration_ms (arrival to the last byte), queue_ms (of it in front of the gateway, as far as a trusted
 X-Request-Start told), upstream_ms (until the upstream's response head), gateway_ms (until the
 client's response head, less the two before), attempts, dry_run (the limits on trial that would have
-refused it). The query is left out: it may hold secrets.
+refused it), cache (what a cache did: hit, stale, revalidated, miss or bypass; left out where there
+is none). The query is left out: it may hold secrets.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class AccessLog:
             "attempts": len(attempts),
             "dry_run": exchange.dry_run,
         }
+        if exchange.cache:
+            line["cache"] = exchange.cache
         try:
             self._write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         except (OSError, orjson.JSONEncodeError) as error:

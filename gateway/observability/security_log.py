@@ -25,7 +25,7 @@ import orjson
 
 from gateway.errors import AuthorityUnavailable, Refusal
 from gateway.exchange import Exchange
-from gateway.headers import IDENTITY, named_in_connection
+from gateway.headers import IDENTITY, environ_name, named_in_connection
 from gateway.observability.access_log import path_of, to_stdout
 from settings import Settings
 
@@ -57,8 +57,9 @@ class SecurityLog:
     def watch(self, written: Iterable[str] = (), proxied: Iterable[str] = ()) -> None:
         """Settle which names are not for clients, in lower case. written: those that only the
         gateway may write, beside the usual ones. proxied: those that only trusted proxies may."""
-        self._proxied = {_key(name): name for name in proxied}
-        self._names = {_key(name): name for name in IDENTITY.union(written, self._proxied.values())}
+        self._proxied = {environ_name(name): name for name in proxied}
+        told = IDENTITY.union(written, self._proxied.values())
+        self._names = {environ_name(name): name for name in told}
         self._keys = frozenset(self._names)
         self._own = frozenset(self._names.values()).difference(self._proxied.values())
 
@@ -136,10 +137,6 @@ class _Budget:
             return False
         self.written += 1
         return True
-
-
-def _key(name: str) -> str:
-    return "HTTP_" + name.upper().replace("-", "_")
 
 
 def open_security_log(settings: Settings) -> SecurityLog | None:

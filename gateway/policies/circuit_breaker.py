@@ -113,7 +113,8 @@ class _Breaker:
     def __init__(self, options: CircuitBreaker, following: Handler, context: PolicyContext) -> None:
         self._options = options
         self._next = following
-        self._service = context.service
+        # A view's own circuit is not its service's: failures of one view open it.
+        self._service = "/".join(filter(None, (context.service, context.view)))
         self._state = context.state
         self._rules = Rules(
             options.failures or 0,
@@ -124,7 +125,7 @@ class _Breaker:
             options.longest,
         )
         self._circuits: dict[str, Circuit] = {}
-        self._whole = self._circuit(context.service)
+        self._whole = self._circuit(self._service)
 
     def _circuit(self, name: str) -> Circuit:
         circuit = self._circuits.get(name)

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import orjson
 
 from gateway.errors import UpstreamError
-from gateway.exchange import Handler, Headers, UpstreamRequest, UpstreamResponse
+from gateway.exchange import Asked, Early, Handler, Headers, UpstreamRequest, UpstreamResponse
 from gateway.policies.last_answer import LastAnswers
 from gateway.policy import PolicyContext
 from gateway.replay import ReplayableBody
@@ -72,6 +73,7 @@ class Fallback:
     before: ClassVar[tuple[str, ...]] = (
         "AdaptiveConcurrency",
         "Bulkhead",
+        "Cache",
         "CircuitBreaker",
         "Hedge",
         "Retry",
@@ -153,6 +155,10 @@ class _Guarded:
         self._options = options
         self._following = following
         self._name = context.service
+        #: See exchange.Early: an answer from memory is none of a failure.
+        self.early: Early | None = getattr(following, "early", None)
+        if self.early is not None and options.statuses:
+            self.early = partial(_unless, frozenset(options.statuses), self.early)
         self._answers: LastAnswers | None = None
         self._other: Handler | None = None
         self._sources: list[tuple[str, _Source]] = []
@@ -255,6 +261,12 @@ class _Guarded:
         if options.status == 503 and not _has(response.headers, "retry-after"):
             response.headers.append(("Retry-After", failure.retry_after()))
         return response
+
+
+def _unless(statuses: Collection[int], early: Early, asked: Asked) -> UpstreamResponse | None:
+    """What comes early, unless it is a failure."""
+    response = early(asked)
+    return None if response is None or response.status in statuses else response
 
 
 def _made(status: int, fields: Fields, body: Any, request: UpstreamRequest) -> UpstreamResponse:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -15,12 +15,11 @@ from cachetools import TLRUCache
 
 from gateway.exchange import (
     Headers,
-    ResponseBody,
     SignedValue,
     UpstreamRequest,
     UpstreamResponse,
 )
-from gateway.response_bodies import StaticBody, is_whole
+from gateway.response_bodies import StaticBody, TeedBody, is_whole
 
 #: Largest body that is remembered, and most bytes of all that is, for a service in one worker.
 LARGEST = 64 * 1024
@@ -107,12 +106,12 @@ class LastAnswers:
             announced = _seconds(_values(response.headers, "content-length"))
             key = key_of(request)
 
-            def remember(body: bytes) -> None:
-                if announced is None or announced == len(body):
+            def remember(body: bytes | None, size: int) -> None:
+                if body is not None and announced in (None, size):
                     with self._changing:
                         self._kept[key] = Remembered(copy, body, now, age, now + seconds)
 
-            response.body = _Tee(response.body, remember)
+            response.body = TeedBody(response.body, LARGEST, remember)
         return response
 
     def recall(self, request: UpstreamRequest) -> UpstreamResponse | None:
@@ -197,45 +196,3 @@ def _seconds(values: list[str]) -> float | None:
 def _size(one: Remembered) -> int:
     fields = sum(len(name) + len(value) for name, value in one.response.headers)
     return _OVERHEAD + fields + len(one.body)
-
-
-class _Tee:
-    """A body on its way, copied as it passes; what is longer than LARGEST or breaks is not."""
-
-    __slots__ = ("_body", "_copy", "_pieces", "_remember", "_size", "ready", "whole")
-
-    def __init__(self, body: ResponseBody, remember: Callable[[bytes], None]) -> None:
-        self._body = body
-        self._pieces = iter(body)
-        self._remember = remember
-        self._copy: list[bytes] | None = []
-        self._size = 0
-        self.ready = getattr(body, "ready", False)
-        self.whole = is_whole(body)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            piece = next(self._pieces)
-        except StopIteration:
-            copy, self._copy = self._copy, None
-            if copy is not None:
-                self._remember(b"".join(copy))
-            raise
-        except BaseException:
-            self._copy = None
-            raise
-        if self._copy is not None:
-            self._size += len(piece)
-            if self._size > LARGEST:
-                self._copy = None
-            else:
-                self._copy.append(piece)
-        return piece
-
-    def close(self) -> None:
-        """End the transfer; of what has not passed nothing is remembered."""
-        self._copy = None
-        self._body.close()

@@ -12,6 +12,7 @@ from functools import partial
 from typing import ClassVar
 
 from gateway import parallel
+from gateway.detached import closed, detached, read_over
 from gateway.errors import ClientGone, Refusal, UpstreamError
 from gateway.exchange import Exchange, Handler, UpstreamRequest, UpstreamResponse
 from gateway.policy import PolicyContext
@@ -127,39 +128,17 @@ class _Shadow:
                 self._under_way -= 1
         self._lost(dropped=1)
 
-    def _copied(self, request: UpstreamRequest) -> UpstreamRequest:
-        seconds = self._options.seconds
-        now = time.monotonic()
-        usual = request.timeouts
-        main = request.exchange
-        return replace(
-            request,
-            headers=[*request.headers, (_MARK, "true")],
-            timeouts=replace(usual, read=min(usual.read or seconds, seconds), total=seconds),
-            deadline=now + seconds,
-            abandoned=_never,
-            tried=None,
-            admit=None,
-            exchange=ShadowExchange(
-                main.request_id,
-                now,
-                service=self._options.to,
-                route=main.route,
-                user=main.user,
-                client=main.client,
-            ),
-        )
-
     def _send(self, request: UpstreamRequest) -> None:
-        copy = self._copied(request)
+        options = self._options
+        copy = detached(request, options.seconds, ShadowExchange, options.to)
+        copy = replace(copy, headers=[*request.headers, (_MARK, "true")])
         try:
             response = self._handler(copy)
-            _read_over(response, copy.deadline + self._options.seconds)
+            read_over(response, copy.deadline + options.seconds, _ANSWER_BYTES)
         except (UpstreamError, Refusal, ClientGone):
             self._lost(failed=1)
         finally:
-            for body in copy.exchange.bodies:
-                body.close()
+            closed(copy)
             with self._counting:
                 self._under_way -= 1
 
@@ -179,19 +158,3 @@ class _Shadow:
             self._options.to,
             *counts,
         )
-
-
-def _read_over(response: UpstreamResponse, end: float) -> None:
-    """Read an answer, so that its connection can be used again; a long one is broken off."""
-    size = 0
-    try:
-        for piece in response.body:
-            size += len(piece)
-            if size > _ANSWER_BYTES or time.monotonic() > end:
-                break
-    finally:
-        response.body.close()
-
-
-def _never() -> bool:
-    return False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, request
-
+from gateway.admission import Step
 from gateway.rate_limiting.context import LimitContext
 from gateway.rate_limiting.deciding import EndpointLimits, decide
 from gateway.rate_limiting.endpoints import setting_rules
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from gateway.authentication.authenticator import Judge
 
 
-def limit_addresses(app: Flask, context: LimitContext) -> list[str]:
-    """Count requests by address, if RATE_LIMIT_ADDRESS says so; returns the faults. To be called
-    before the hook that authenticates."""
+def limit_addresses(
+    known: Mapping[str, EndpointLimits], context: LimitContext
+) -> tuple[Step | None, list[str]]:
+    """The step that counts requests by address, None where RATE_LIMIT_ADDRESS says nothing; and
+    the faults. It comes before the one that authenticates. known: the limits of all endpoints that
+    are not exempt."""
     faults: list[str] = []
     where = "RATE_LIMIT_ADDRESS"
     rules = setting_rules(context.settings.RATE_LIMIT_ADDRESS, "address", faults, where, "*address")
     if not rules:
-        return faults
+        return None, faults
     limits = EndpointLimits(tuple(rules), "")
 
-    def check_address() -> None:
-        environ = request.environ
+    def check_address(environ: dict[str, Any]) -> None:
         route: Route = environ.get("gateway.route", UNMATCHED)
         # Clients are told of the limits of who they are; these would be others.
-        known = app.extensions["gateway_limits"]  # all that are not exempt
         if route.endpoint in known and not context.exempt.cover(environ):
             decide(limits, context, environ, tell=False)
 
-    app.before_request(check_address)
-    return faults
+    return check_address, faults
 
 
 def judge_by_address(context: LimitContext) -> tuple[Judge | None, list[str]]:

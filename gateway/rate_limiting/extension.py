@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import flask_limiter
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response
 from flask_limiter import RouteLimit
 from limits.strategies import MovingWindowRateLimiter
 
+from gateway.admission import Step
 from gateway.authentication.identity import Identity
 from gateway.rate_limiting.concurrency.declaring import DeclaredConcurrency, Per
 from gateway.rate_limiting.context import LimitContext
@@ -163,7 +164,7 @@ class Limiter(flask_limiter.Limiter):
         app: Flask,
         context: LimitContext | None = None,
     ) -> None:
-        """Decide the application's limits. Registers the `before_request` hook."""
+        """Set the application's limits up; `step` decides them."""
         if context is None:
             raise TypeError("the gateway's limiter is set up by create_app")
         self._storage = WindowStorage(context.windows)
@@ -171,17 +172,13 @@ class Limiter(flask_limiter.Limiter):
         self._strategy = "moving-window"
         self.initialized = True
         app.extensions.setdefault("limiter", set()).add(self)
-        endpoints: dict[str, EndpointLimits] = {}
-        app.extensions["gateway_limits"] = endpoints
-        app.before_request(self._hook(endpoints, context))
+        app.extensions["gateway_limits"] = {}
 
-    def _hook(
-        self, endpoints: Mapping[str, EndpointLimits], context: LimitContext
-    ) -> Callable[[], None]:
+    def step(self, endpoints: Mapping[str, EndpointLimits], context: LimitContext) -> Step:
+        """The step of admission that counts a request and refuses what is too many."""
         plans, exempt = context.plans, context.exempt
 
-        def check_limits() -> None:
-            environ = request.environ
+        def check_limits(environ: dict[str, Any]) -> None:
             route: Route = environ.get("gateway.route", UNMATCHED)
             limits = endpoints.get(route.endpoint)
             if limits is None or exempt.cover(environ):

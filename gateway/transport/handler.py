@@ -116,7 +116,7 @@ class SessionTransport:
         request.exchange.bodies.append(body)
         return UpstreamResponse(
             response.status_code,
-            response.reason,
+            response.reason or "",  # other adapters may have none
             list(body.headers.items()),
             body,
             url,

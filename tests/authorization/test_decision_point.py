@@ -307,13 +307,13 @@ def test_what_the_backend_does_not_get_is_not_told(upstream: ScriptedUpstream) -
 
 @pytest.mark.parametrize("fail_open", [True, False])
 def test_the_security_log_tells_who_was_let_in_all_the_same(
-    upstream: ScriptedUpstream, fail_open: bool
+    upstream: ScriptedUpstream, fail_open: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upstream.respond(reply(b"", b"500 No"))
-    app = app_of(upstream.url, fail_open=fail_open)
     told: list[Any] = []
-    app.extensions["gateway"].security = SecurityLog(lambda line: told.append(json.loads(line)))
-    ask(app)
+    log = SecurityLog(lambda line: told.append(json.loads(line)))
+    monkeypatch.setattr("gateway.application.open_security_log", lambda settings: log)
+    ask(app_of(upstream.url, fail_open=fail_open))
     (line,) = told
     assert (line["event"], line["user"]) == ("authority_unavailable", "ada")
     assert line["reason"] == f"{upstream.url[7:]} answers 500"

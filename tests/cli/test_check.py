@@ -155,6 +155,29 @@ def test_services_shows_how_instances_are_chosen_where_there_is_a_choice(own: Fo
     assert {"orders", "alone", "usual"} <= told.keys()
 
 
+def test_services_shows_the_policies_of_a_view(own: Folder) -> None:
+    own.add(
+        "more",
+        "from gateway import Bulkhead, Retry, with_policies",
+        "public(more)",
+        "@more.get('/x')",
+        "@with_policies(Retry(attempts=3), Bulkhead())",
+        "def x():",
+        "    return more.forward()",
+    )
+    (fault,) = own.run("check", **IN_ORDER).faults
+    place = f"({own.path}/blueprints/more.py:6)"
+    assert fault == (
+        f"view 'more.x': Bulkhead works per request and must come before Retry {place}"
+    )
+    text = own.read("more.py").replace(", Bulkhead())", ")")
+    (own.path / "blueprints" / "more.py").write_text(text)
+    done = own.run("services", **IN_ORDER)
+    lines = [line for line in done.out.splitlines() if "; policies Retry(attempts=3)" in line]
+    assert len(lines) == 1
+    assert lines[0].strip().startswith("requires nothing (public); limits ")
+
+
 def test_services_shows_bursts(own: Folder) -> None:
     limit = 'from gateway import limiter; limiter.limit("10/second", burst=20)(bursts)'
     own.add("bursts", f"{limit}; public(bursts)")

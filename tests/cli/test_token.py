@@ -13,7 +13,7 @@ from tests.cli.support import IN_ORDER, SECRET, Folder
 
 NAMED = ["notification:read", "order:read", "order:refund", "order:write", "payment:write"]
 NAMED += ["product:write", "user:read", "user:write"]
-KINDS = ["notification:*", "order:*", "payment:*", "product:*", "user:*"]
+KINDS = ["cache:*", "notification:*", "order:*", "payment:*", "product:*", "user:*"]
 
 
 def made(folder: Folder, *words: str, **environ: str) -> str:

@@ -41,6 +41,19 @@ def test_every_placeholder_has_a_value() -> None:
     assert placeholders() == set(usual_values())
 
 
+def test_paths_of_operators_are_kept_from_the_world(tmp_path: Path) -> None:
+    def unmarked(text: str) -> str:
+        begin = text.index("#location ^~ /admin/ {")
+        end = text.index("#}", begin) + 2
+        return text[:begin] + text[begin:end].replace("#", "") + text[end:]
+
+    if NGINX is None:
+        pytest.skip("nginx is not installed")
+    with start_nginx(tmp_path, str(tmp_path / "nobody"), unmarked) as nginx:
+        assert is_problem(ask(nginx, b"/admin/cache"), 403)
+        assert is_problem(ask(nginx, b"/administration"), 502)
+
+
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 def test_client_chooses_the_protocol(
     nginx: Nginx, upstream: ScriptedUpstream, version: str

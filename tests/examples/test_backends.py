@@ -273,6 +273,20 @@ def test_a_product_has_images_reviews_and_relatives() -> None:
         assert [each["id"] for each in related] == [4, 5]
 
 
+def test_the_catalogue_says_how_long_it_may_be_kept() -> None:
+    with backend("products") as running:
+        path = "/api/v1/products/3/reviews"
+        first = running.ask("GET", path)
+        assert first.headers["Cache-Control"].startswith("public, max-age=60")
+        assert first.headers["Surrogate-Key"] == "products product-3 reviews"
+        again = running.ask("GET", path, If_None_Match=first.headers["ETag"])
+        assert (again.status, again.body) == (304, b"")
+        assert "Content-Length" not in again.headers
+        other = running.ask("GET", "/api/v1/products", If_None_Match=first.headers["ETag"])
+        assert other.status == 200
+        assert running.ask("GET", "/api/v1/products/99").headers.get("ETag") is None
+
+
 def test_a_notification_can_be_deleted_once_and_its_number_is_not_used_again() -> None:
     with backend("notifications") as running:
         assert running.ask("DELETE", "/api/v1/notifications/5").status == 204

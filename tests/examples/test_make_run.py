@@ -90,8 +90,11 @@ def test_it_says_where_it_listens_and_what_is_behind(run: Run) -> None:
 
 def test_pasted_lines_show_who_may_what(run: Run) -> None:
     said = run.pasted()
-    assert re.findall(r"^HTTP/1\.1 (\d{3})", said, re.MULTILINE) == ["401", "403", "201", "204"]
+    assert re.findall(r"^HTTP/1\.1 (\d{3})", said, re.MULTILINE) == [
+        *("200", "401", "403", "201", "204"),
+    ]
     assert "Oak desk lamp" in said
+    assert re.search(r"^X-Cache: HIT\r?$", said, re.MULTILINE)
     assert '"requested_by": "reader"' in said
     assert said.count("\ndata: ") == 3
 

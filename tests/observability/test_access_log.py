@@ -70,6 +70,12 @@ def test_line_names_who_failed(raw: str, status: int, party: str, reason: str) -
     assert (line["status"], line["party"], line["reason"]) == (status, party, reason)
 
 
+def test_line_tells_what_a_cache_did() -> None:
+    assert "cache" not in _line(make_environ("/"))
+    assert list(_line(make_environ("/"), cache="hit"))[-1] == "cache"
+    assert _line(make_environ("/"), cache="hit")["cache"] == "hit"
+
+
 def test_path_shows_no_password() -> None:
     assert _line(make_environ("http://user:hunter2@evil/a?b"))["path"] == "/a"
 

@@ -14,6 +14,7 @@ POLICIES = sorted(path for path in (PACKAGE / "policies").glob("*.py") if path.s
 #: Where public names live, and what is there for everybody who writes a policy.
 OPEN = {
     "gateway",
+    "gateway.detached",
     "gateway.errors",
     "gateway.exchange",
     "gateway.parallel",
@@ -23,6 +24,12 @@ OPEN = {
     "gateway.slots",
     "gateway.state",
 }
+
+CACHING = sorted((PACKAGE / "caching").glob("*.py"))
+#: Who may know how answers are kept: the policy, and what operators use.
+KEEPERS = {"policies/cache.py", "admin.py", "cli/cache.py"}
+#: What operators drop is read by the options of the policies there are.
+PURGING = {"gateway.policies.cache", "gateway.view_policies"}
 
 
 def imports(path: Path) -> set[str]:
@@ -39,12 +46,37 @@ def imports(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: str(path.stem))
 def test_a_policy_uses_what_anybody_may(path: Path) -> None:
     others = {name for name in imports(path) if not name.startswith("gateway.policies.")}
+    if path.stem == "cache":
+        others = {name for name in others if not within_caching(name)}
     assert others <= OPEN
+
+
+def within_caching(name: str) -> bool:
+    """Whether a module is among those that keep answers."""
+    return name == "gateway.caching" or name.startswith("gateway.caching.")
+
+
+@pytest.mark.parametrize("path", CACHING, ids=lambda path: str(path.stem))
+def test_what_keeps_answers_uses_no_more_than_a_policy(path: Path) -> None:
+    others = {name for name in imports(path) if not within_caching(name)}
+    more = {"gateway.headers", "gateway.urls"}
+    more |= {name for name in others if name.startswith("gateway.state.")}
+    assert others - OPEN - more <= (PURGING if path.stem == "purging" else set())
+
+
+def test_nothing_else_knows_how_answers_are_kept() -> None:
+    knowing = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if path.parent.name != "caching" and any(within_caching(name) for name in imports(path))
+    }
+    assert knowing <= KEEPERS
 
 
 def test_nothing_else_knows_a_policy() -> None:
     outside = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "policies"]
     outside.remove(PACKAGE / "__init__.py")
+    outside.remove(PACKAGE / "caching/purging.py")
     knowing = {
         path.name
         for path in outside

@@ -7,10 +7,31 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway import Handler, PolicyContext, StaticBody, Timeouts, UpstreamRequest, UpstreamResponse
+from gateway.authentication import Identity
+from gateway.edge.origin import Edge
 from gateway.exchange import BodySource, Exchange, Headers
+from gateway.headers import environ_name
 from gateway.pulse import Pulse
+from gateway.requester import Requester
 from gateway.state import MemoryState, SharedState
 from tests.support.wsgi import make_settings
+
+
+def requester(
+    target: str = "/things/7",
+    headers: Headers | None = None,
+    *,
+    host: str = "gateway.example",
+    scheme: str = "http",
+    identity: Identity | None = None,
+) -> Requester:
+    """Who asks, with these fields; three of them may hold a credential."""
+    environ: dict[str, Any] = {
+        "RAW_URI": target,
+        "gateway.edge": Edge("192.0.2.1", False, "192.0.2.1", scheme, host),
+    }
+    environ |= {environ_name(name): value for name, value in headers or []}
+    return Requester(environ, identity, ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY"))
 
 
 def outline(
@@ -24,8 +45,9 @@ def outline(
     user: str = "",
     client: str = "192.0.2.1",
     abandoned: Callable[[], bool] = lambda: False,
+    asker: Requester | None = None,
 ) -> UpstreamRequest:
-    """A request that has `seconds` left."""
+    """A request that has `seconds` left. asker: who asks, by default whoever sends these fields."""
     now = time.monotonic()
     return UpstreamRequest(
         service=service,
@@ -38,6 +60,7 @@ def outline(
         deadline=now + seconds,
         abandoned=abandoned,
         exchange=Exchange("a-request-id", now, service=service, user=user, client=client),
+        requester=asker or requester(target, headers),
     )
 
 

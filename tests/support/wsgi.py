@@ -81,6 +81,12 @@ def bearer(*permissions: str, **claims: Any) -> tuple[str, str]:
     return "Authorization", f"Bearer {token(permissions=list(permissions), **claims)}"
 
 
+def bearer_line(subject: str, *permissions: str) -> bytes:
+    """The same, of somebody, as a line of a request's head."""
+    name, value = bearer(*permissions, sub=subject)
+    return f"{name}: {value}".encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the WSGI callable answered."""

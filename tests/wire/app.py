@@ -5,7 +5,7 @@ Run under gunicorn as `tests.wire.app:app`; each service reads its upstream from
 
 from __future__ import annotations
 
-from gateway import Service, Timeouts, create_app, public, require
+from gateway import Cache, Service, Timeouts, create_app, public, require
 
 SERVICES = (
     Service("plain", __name__, url_prefix="/plain"),
@@ -25,6 +25,7 @@ SERVICES = (
     Service("refused", __name__, url_prefix="/refused"),
     Service("full", __name__, url_prefix="/full", timeouts=Timeouts(connect=0.5)),
     Service("empty", __name__, url_prefix="/empty"),
+    Service("cached", __name__, url_prefix="/cached", policies=[Cache()]),
 )
 GUARDED = Service("guarded", __name__, url_prefix="/guarded")
 

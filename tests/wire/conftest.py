@@ -12,7 +12,18 @@ from tests.support.backlog import full_backlog
 from tests.support.gunicorn import Gateway, free_port, start_gateway
 
 PSEUDONYM = "edge-under-test"
-_SERVICES = ("plain", "slashes", "stripped", "partly", "host", "quick", "small", "big", "guarded")
+_SERVICES = (
+    "plain",
+    "slashes",
+    "stripped",
+    "partly",
+    "host",
+    "quick",
+    "small",
+    "big",
+    "cached",
+    "guarded",
+)
 
 
 @pytest.fixture(scope="session", params=["gevent", "gthread"])

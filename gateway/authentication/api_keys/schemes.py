@@ -12,6 +12,7 @@ from gateway.authentication.api_keys.verifier import KeyVerifier
 from gateway.authentication.identity import Identity
 from gateway.authentication.scheme import Carried, Scheme
 from gateway.database.opening import Records
+from gateway.headers import environ_name
 from settings import Settings
 
 _AUTHORIZATION = frozenset({"authorization"})
@@ -28,7 +29,7 @@ class ApiKey:
 
     def __init__(self, verifier: KeyVerifier, header: str = "X-API-Key") -> None:
         self._verifier = verifier
-        self._variable = "HTTP_" + header.upper().replace("-", "_")
+        self._variable = environ_name(header)
         self.hides: frozenset[str] = frozenset({header.lower()})
 
     def find(self, environ: dict[str, Any]) -> str | None:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from flask import request
-
 from gateway.authentication.identity import Identity
 from gateway.errors import Refusal
 from gateway.rate_limiting.concurrency.limits import ConcurrencyLimit, Limits
@@ -57,10 +55,9 @@ class Concurrency:
         """What is to be done at each beat."""
         self._store.keep()
 
-    def enter(self) -> None:
-        """The hook that takes a request's slots. Raises Refusal: 429, or 503 where a limit would
+    def enter(self, environ: dict[str, Any]) -> None:
+        """The step that takes a request's slots. Raises Refusal: 429, or 503 where a limit would
         rather refuse than be decided by another store."""
-        environ = request.environ
         limits = self._of(environ)
         if not limits or self._exempt.cover(environ):
             return

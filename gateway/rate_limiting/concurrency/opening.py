@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from gateway.admission import Step
 from gateway.rate_limiting.concurrency.limits import compile_concurrency
 from gateway.rate_limiting.concurrency.slots import Held, LocalStore, MemorySlots, SlotStore
 from gateway.routes import Route
@@ -20,26 +21,25 @@ if TYPE_CHECKING:
 
 def limit_concurrency(
     app: Flask, routes: Mapping[str, Route], gateway: Gateway, context: LimitContext
-) -> list[str]:
-    """Have requests take their slots, if anything may limit how many there are at the same time;
-    returns the faults. To be called after all hooks that may refuse a request. Opens nothing."""
+) -> tuple[Step | None, list[str]]:
+    """The step that takes a request's slots, None where nothing limits how many there are at the
+    same time; and the faults. It comes after all that may refuse a request. Opens nothing."""
     dry = gateway.settings.RATE_LIMIT_DRY_RUN
     limits, faults = compile_concurrency(app, routes, dry=dry)
     app.extensions["gateway_concurrency"] = limits
     # Nobody has a plan, or limits of its own, unless one of these gives it.
     plans = context.plans if gateway.settings.PLANS or gateway.records or _own(routes) else None
     if faults or not (any(limits.values()) or plans):
-        return faults
+        return None, faults
     from gateway.rate_limiting.concurrency.deciding import Concurrency  # only if used
 
     held = Held()
     store = _store(gateway.settings, gateway.store, held)
     concurrency = Concurrency(limits, plans, store, held, context.exempt, dry=dry)
-    app.before_request(concurrency.enter)
     if not isinstance(store, MemorySlots):
         # Leases in Redis are short. The dead of this machine may wait for the slower beat.
         gateway.pulse.at_beat(concurrency.keep, urgent=bool(gateway.settings.REDIS_URL))
-    return faults
+    return concurrency.enter, faults
 
 
 def _own(routes: Mapping[str, Route]) -> bool:

@@ -1,0 +1,47 @@
+"""Choosing the store that answers are kept in, by the settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.caching.fallback import FallbackResponses
+from gateway.caching.store import ResponseStore
+from gateway.caching.tiers import TieredResponses
+from gateway.state import store_folder
+from settings import Settings
+
+#: Its name among what the policies of an application have in common.
+RESPONSES = "responses"
+
+
+def open_responses(settings: Settings, commons: dict[str, Any]) -> TieredResponses:
+    """The answers kept by one application, the same for all who ask with these commons.
+
+    With REDIS_URL they are shared by machines, otherwise by the workers of this one; with
+    `memory://` each worker has its own, and purges those alone. There is no other store to step
+    in: without the chosen one nothing is kept. Nothing is opened before it is used.
+    """
+    responses: TieredResponses | None = commons.get(RESPONSES)
+    if responses is None:
+        responses = TieredResponses(_store(settings), settings.CACHE_WORKER_BYTES)
+        commons[RESPONSES] = responses
+    return responses
+
+
+def _store(settings: Settings) -> FallbackResponses:
+    """Each is only imported where it is used."""
+    size = settings.CACHE_BYTES
+    store: ResponseStore
+    if settings.REDIS_URL:
+        from gateway.caching.redis_store import RedisResponses
+
+        store = RedisResponses(settings.REDIS_URL, settings.REDIS_TIMEOUT, size)
+        return FallbackResponses(store, name="redis")
+    if settings.STATE_URL == "memory://":
+        from gateway.caching.memory import MemoryResponses
+
+        return FallbackResponses(MemoryResponses(size), name="memory")
+    from gateway.caching.embedded import EmbeddedResponses
+
+    store = EmbeddedResponses(store_folder(settings.STATE_URL) / "responses", size)
+    return FallbackResponses(store, name="lmdb")

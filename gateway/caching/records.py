@@ -1,0 +1,272 @@
+"""Answers in the tables of the embedded store, as one transaction sees them.
+
+answers   key > stamp: the number of the transaction that wrote it, counted from a base by chance
+bodies    stamp > head and the end of the bytes; stamp and number > a part of the bytes before.
+          In the order they were written
+names     u + url + NUL + key, t + tag + NUL + key > nothing
+
+Nothing has more than a page: what needs several in a row may find none when the store is full.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice, takewhile
+from typing import Any, NamedTuple
+
+import lmdb
+
+from gateway.caching.names import as_bytes, is_named, kept_tags
+from gateway.caching.store import Purge
+from gateway.state.files import MappedFiles
+
+TABLES = (b"answers", b"bodies", b"names", b"claims", b"counters")
+#: What LMDB puts into one page of its own, and into a page with others.
+PART, _INLINE = 4080, 1900
+_NUMBER = struct.Struct(">I")
+# Checksums of head and end, and of the answer; its length, that of its names; its key.
+_CHECK = struct.Struct("<I")
+_HEAD = struct.Struct("<III16s")
+_END = _CHECK.size + _HEAD.size
+# So many parts are read one by one.
+_FEW = 4
+# A name may have 511 bytes.
+_LONGEST = 400
+_CUT = 1 + _LONGEST + 16 + 1 + 16
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An answer, made ready to be put."""
+
+    key: bytes
+    url: bytes
+    names: frozenset[bytes]
+    head: bytes
+    parts: tuple[memoryview, ...]
+
+    @property
+    def room(self) -> int:
+        """The bytes it takes at most."""
+        return (len(self.parts) + 1) * (PART + 128) + sum(map(len, self.names)) * 2
+
+
+def record(key: bytes, data: bytes, url: str, tags: Sequence[str]) -> Record:
+    """Cut an answer to what fits into pages."""
+    told = [as_bytes(url), *kept_tags(tags)]
+    named = b"\0".join(told)
+    whole = memoryview(b"".join((data, named)))
+    cut = len(whole) - len(whole) % PART
+    if len(whole) - cut > _INLINE:
+        cut = len(whole)
+    head = _HEAD.pack(zlib.crc32(data), len(data), len(named), key) + whole[cut:]
+    return Record(
+        key,
+        told[0],
+        _names(key, told),
+        _CHECK.pack(zlib.crc32(head)) + head,
+        tuple(whole[begin : min(begin + PART, cut)] for begin in range(0, cut, PART)),
+    )
+
+
+def _names(key: bytes, told: Sequence[bytes]) -> frozenset[bytes]:
+    url, *tags = told
+    of_url = b"".join((_name_of_url(url), b"\0", key))
+    return frozenset([of_url, *(b"".join((b"t", tag, b"\0", key)) for tag in tags)])
+
+
+def _name_of_url(url: bytes) -> bytes:
+    if len(url) <= _LONGEST:
+        return b"u" + url
+    return b"".join((b"u", url[:_LONGEST], hashlib.blake2b(url, digest_size=16).digest()))
+
+
+def beginnings(purge: Purge) -> list[bytes]:
+    """How the names of what a purge drops begin; not all that begin so are meant."""
+    what = as_bytes(purge.what)
+    if purge.kind == "tag":
+        return [b"t%b\0" % what]
+    if purge.kind == "url":
+        return [_name_of_url(what) + b"\0"]
+    if purge.kind == "prefix" or len(what) >= _LONGEST:
+        return [b"u" + what[:_LONGEST]]
+    return [b"u%b\0" % what, b"u%b?" % what]
+
+
+class _Head(NamedTuple):
+    check: int
+    size: int
+    named: int
+    key: bytes
+
+
+class Records:
+    """The tables in one transaction. Raises StoreError."""
+
+    __slots__ = ("_answers", "_bodies", "_files", "_names", "_transaction")
+
+    def __init__(self, transaction: Any, files: MappedFiles) -> None:
+        self._transaction = transaction
+        self._files = files
+        self._answers = files.tables[b"answers"]
+        self._bodies = files.tables[b"bodies"]
+        self._names = files.tables[b"names"]
+
+    def data(self, key: bytes, stamp: bytes) -> bytes | None:
+        """The answer; None if it is not what was put under the key."""
+        stored = self._head(stamp)
+        if stored is None:
+            return None
+        check, size, named, owner = _HEAD.unpack_from(stored, _CHECK.size)
+        cut = size + named - (len(stored) - _END)
+        if 0 <= cut <= size and cut <= _FEW * PART:
+            data = self._short(stamp, stored, cut, size)
+        else:
+            data = self._piece(stamp, stored, 0, size)
+        return data if owner == key and check == zlib.crc32(data) else None
+
+    def _short(self, stamp: bytes, stored: Any, cut: int, size: int) -> bytes:
+        """An answer of few parts, without the cursor that would cost more than they do."""
+        parts = [
+            self._transaction.get(stamp + _NUMBER.pack(number), b"", db=self._bodies)
+            for number in range(-(-cut // PART))
+        ]
+        parts.append(stored[_END : _END + size - cut])
+        return b"".join(parts)
+
+    def _head(self, stamp: bytes) -> Any:
+        stored = self._transaction.get(stamp, db=self._bodies)
+        if stored is None or len(stored) < _END:
+            return None
+        (check,) = _CHECK.unpack_from(stored)
+        return stored if check == zlib.crc32(memoryview(stored)[_CHECK.size :]) else None
+
+    def _piece(self, stamp: bytes, stored: Any, begin: int, end: int) -> bytes:
+        """Some of the bytes: of the answer, which is followed by its names."""
+        head = _fields(stored)
+        cut = head.size + head.named - (len(stored) - _END)  # here begins what the head has itself
+        if begin >= cut:
+            return bytes(stored[_END + begin - cut : _END + end - cut])
+        first, last = begin // PART, (min(end, cut) - 1) // PART
+        pieces = self._parts(stamp, first, last + 1 - first)
+        if end > cut:
+            pieces.append(memoryview(stored)[_END : _END + end - cut])
+        elif pieces:
+            pieces[-1] = memoryview(pieces[-1])[: end - last * PART]
+        if pieces:
+            pieces[0] = memoryview(pieces[0])[begin - first * PART :]
+        return b"".join(pieces)
+
+    def _parts(self, stamp: bytes, first: int, count: int) -> list[Any]:
+        with self._transaction.cursor(db=self._bodies) as cursor:
+            if not cursor.set_key(stamp + _NUMBER.pack(first)):
+                return []
+            return list(islice(cursor.iternext(keys=False), count))
+
+    def put(self, new: Record, stamp: bytes) -> None:
+        """Put an answer instead of what was there. stamp: greater than all there are."""
+        self.remove(new.key)
+        self._transaction.put(new.key, stamp, db=self._answers)
+        self._append(stamp, new.head)
+        for number, part in enumerate(new.parts):
+            self._append(stamp + _NUMBER.pack(number), part)
+        for name in new.names:
+            self._transaction.put(name, b"", db=self._names)
+
+    def _append(self, place: bytes, value: bytes | memoryview) -> None:
+        if not self._transaction.put(place, value, db=self._bodies, append=True):
+            raise lmdb.CorruptedError("there is a stamp that was never given")
+
+    def remove(self, key: bytes, before: bytes = b"\xff" * 8) -> int:
+        """Remove what was put under a key before a stamp; returns how many changes that took."""
+        stamp = self._transaction.get(key, db=self._answers)
+        if stamp is None or stamp >= before:
+            return 0
+        self._transaction.delete(key, db=self._answers)
+        return 1 + self._remove_body(stamp)
+
+    def _remove_body(self, stamp: bytes) -> int:
+        changes = 0
+        for name in self._names_of(stamp):
+            changes += self._transaction.delete(name, db=self._names)
+        with self._transaction.cursor(db=self._bodies) as cursor:
+            more = cursor.set_range(stamp)
+            while more and cursor.key()[:8] == stamp:
+                more = cursor.delete()
+                changes += 1
+        return changes
+
+    def _names_of(self, stamp: bytes) -> list[bytes]:
+        stored = self._head(stamp)
+        if stored is None:
+            return []
+        told = self._told(stamp, stored)
+        # Damaged, it may be longer than any name.
+        return [name for name in _names(_fields(stored).key, told) if len(name) <= _CUT]
+
+    def _told(self, stamp: bytes, stored: Any) -> list[bytes]:
+        head = _fields(stored)
+        return self._piece(stamp, stored, head.size, head.size + head.named).split(b"\0")
+
+    def remove_oldest(self, before: bytes = b"\xff" * 8) -> int:
+        """Remove what was written first, if before a stamp; returns how many changes that took, 0
+        if there is nothing."""
+        with self._transaction.cursor(db=self._bodies) as cursor:
+            stamp = cursor.key()[:8] if cursor.first() else before
+        if stamp >= before:
+            return 0
+        stored = self._head(stamp)
+        if stored is not None:
+            key = _fields(stored).key
+            if self._transaction.get(key, db=self._answers) == stamp:
+                return self.remove(key)
+        return self._remove_body(stamp)
+
+    def taken(self) -> int:
+        """The bytes of the pages that all tables take, also those that are not of answers."""
+        return self._files.taken(self._transaction)
+
+    def usage(self) -> tuple[int, int]:
+        """How many answers there are, and the bytes of the pages that they take."""
+        pages = 0
+        for table in (self._answers, self._bodies, self._names):
+            stat = self._transaction.stat(table)
+            pages += stat["leaf_pages"] + stat["branch_pages"] + stat["overflow_pages"]
+        return self._transaction.stat(self._answers)["entries"], pages * stat["psize"]
+
+    def names(self, beginning: bytes, after: bytes, most: int) -> list[bytes]:
+        """So many names that begin so, from a place on."""
+        with self._transaction.cursor(db=self._names) as cursor:
+            if not cursor.set_range(after):
+                return []
+            found = islice(cursor.iternext(values=False), most)
+            return list(takewhile(lambda name: name.startswith(beginning), found))
+
+    def remove_named(self, purge: Purge, name: bytes, before: bytes) -> tuple[int, int]:
+        """Remove what has a name, if a purge means it and it was put before a stamp: how many
+        answers these are, and how many changes that took."""
+        if not self._is_meant(purge, name):
+            return 0, 1
+        key = name[-16:]
+        changes = self.remove(key, before)
+        if changes or self._transaction.get(key, db=self._answers) is None:
+            self._transaction.delete(name, db=self._names)  # of a damaged one, it is still there
+        return int(changes > 0), 1 + changes
+
+    def _is_meant(self, purge: Purge, name: bytes) -> bool:
+        stored = name[1:-17]
+        if purge.kind == "tag":
+            return is_named(purge, b"", [stored])
+        if len(name) < _CUT:
+            return is_named(purge, stored, ())
+        stamp = self._transaction.get(name[-16:], db=self._answers)
+        head = None if stamp is None else self._head(stamp)
+        return head is None or is_named(purge, self._told(stamp, head)[0], ())
+
+
+def _fields(stored: Any) -> _Head:
+    return _Head(*_HEAD.unpack_from(stored, _CHECK.size))

@@ -1,0 +1,43 @@
+"""A request on its way through a cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.caching.freshness import NOTHING, Standing, Wants, standing
+from gateway.caching.storing import Place
+from gateway.exchange import UpstreamRequest
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request, what is kept for it, and how that may be used.
+
+    fwd: why the upstream is asked, as RFC 9211 section 2.2 says it. collapsed: whether the request
+    waited for another one.
+    """
+
+    request: UpstreamRequest
+    place: Place
+    wants: Wants = NOTHING
+    standing: Standing = "stale"
+    fwd: str = "uri-miss"
+    collapsed: bool = False
+
+    def look(self, now: float) -> None:
+        """Settle how what is kept may be used."""
+        entry = self.place.entry
+        if entry is None:
+            self.standing = "stale"
+            self.fwd = "vary-miss" if self.place.names else "uri-miss"
+            return
+        self.standing = standing(entry, now, self.wants)
+        fresh = self.wants is not NOTHING and standing(entry, now) == "fresh"
+        self.fwd = "request" if fresh else "stale"
+
+    def status(self, *told: str) -> str:
+        """The parameters of Cache-Status for an answer that was asked for, or waited for."""
+        parts = [f"fwd={self.fwd}", *told]
+        if self.collapsed:
+            parts.append("collapsed")
+        return "; ".join(parts)

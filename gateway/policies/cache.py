@@ -1,0 +1,132 @@
+"""Answers that are kept and used again."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gateway.caching import handler
+from gateway.caching.freshness import Rules
+from gateway.caching.opening import open_responses
+from gateway.exchange import Handler
+from gateway.policy import PolicyContext
+
+_OVERRIDABLE = ("must-revalidate", "no-cache", "no-store", "private", "set-cookie")
+_SECONDS = ("ttl", "negative_ttl", "stale_while_revalidate", "stale_if_error", "collapse")
+_NAMES = ("vary", "cookies", "query", "override")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# Parts, and answers about something else.
+_UNKEPT = frozenset({206, 304})
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Keeps the answers to GET, and uses them again for GET and HEAD as RFC 9111 allows.
+
+    Without options it does what the backend says: `Cache-Control`, `Expires`, `Age`, `Vary`, and
+    instead of the first two `CDN-Cache-Control` (RFC 9213) or `Surrogate-Control`; an answer with
+    nothing but `Last-Modified` is fresh for a tenth of its age, a day at most.
+
+    ttl: seconds for which an answer is fresh at least, whatever the backend says of it; None:
+        only what it says; 0: likewise, as a floor of nothing.
+    statuses: those for which `ttl` counts. negative_ttl: `ttl` for 404, 405, 410, 414 and 501.
+    vary: request fields by which answers differ, beside those that the backend names in `Vary`.
+    shared: answers are the same for everybody who may ask. Otherwise what is asked for with a
+        credential or a cookie is kept for that caller alone.
+    cookies: names of the cookies that say who asks; None: all. An empty one ignores cookies.
+    query: names of the parameters that count; None: all. sort_query: whatever their order.
+    version: another one, such as that of a release, and nothing kept before is used.
+    stale_while_revalidate, stale_if_error: for how many seconds longer an answer may be used while
+        a new one is fetched beside the requests, and where that fails: 500, 502, 503, 504, an open
+        circuit, no answer. At least, as `ttl`; None: only as the backend says (RFC 5861).
+    override: what the backend says that is not to count: of `no-store`, `private`, `no-cache`,
+        `must-revalidate`, and `set-cookie`, whose answers are then kept without that field.
+    client_no_cache: let any client have an answer fetched anew: `no-cache`, `max-age`, `min-fresh`,
+        `Pragma` in its request count, and `max-stale`. `no-store` and `only-if-cached` always do.
+    max_bytes: longest body that is kept; None: CACHE_ENTRY_BYTES.
+    collapse: seconds for which requests for what is being fetched wait for it, on all workers that
+        share the store, before they ask by themselves; 0: they do not wait.
+
+    An unsafe request that succeeds drops what is kept of its path. Answers say `X-Cache`, `Age` and
+    `Cache-Status` (RFC 9211). Where the store cannot be used, every request is a miss.
+    """
+
+    ttl: float | None = None
+    vary: Collection[str] = ()
+    shared: bool = False
+    cookies: Collection[str] | None = None
+    statuses: Collection[int] = frozenset({200, 203, 301, 308})
+    negative_ttl: float | None = None
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    query: Collection[str] | None = None
+    sort_query: bool = False
+    version: str = ""
+    override: Collection[str] = ()
+    client_no_cache: bool = False
+    max_bytes: int | None = None
+    collapse: float = 5.0
+
+    per: ClassVar[str] = "request"
+    once: ClassVar[bool] = True
+    before: ClassVar[tuple[str, ...]] = (
+        "AdaptiveConcurrency",
+        "Bulkhead",
+        "CircuitBreaker",
+        "Deadline",
+        "FaultInjection",
+        "Hedge",
+        "Retry",
+    )
+
+    def faults(self, context: PolicyContext) -> list[str]:
+        """What is wrong with the options."""
+        return self._wrong_kinds() or self._wrong_values()
+
+    def _wrong_kinds(self) -> list[str]:
+        found = []
+        for name in _NAMES:
+            if isinstance(getattr(self, name), str):
+                found.append(f"{name} must be a collection, such as [{getattr(self, name)!r}]")
+        for name in _SECONDS:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                found.append(f"{name}={value!r} must be seconds from 0")
+        return found
+
+    def _wrong_values(self) -> list[str]:
+        found = []
+        if self.max_bytes is not None and self.max_bytes < 0:
+            found.append(f"max_bytes={self.max_bytes!r} must be from 0")
+        if wrong := sorted(name for name in self.vary if not _TOKEN.fullmatch(name) or name == "*"):
+            found.append(f"vary: {wrong} are no names of fields")
+        if unknown := sorted(set(self.override) - set(_OVERRIDABLE)):
+            found.append(f"override: {unknown} are none of {', '.join(_OVERRIDABLE)}")
+        if any(not 200 <= one <= 599 or one in _UNKEPT for one in self.statuses):
+            found.append("statuses must be from 200 to 599, less 206 and 304")
+        if self.shared and self.cookies is not None:
+            found.append("cookies say who asks, which does not matter for what is shared")
+        return found
+
+    def wrap(self, following: Handler, context: PolicyContext) -> Handler:
+        """See gateway.policy."""
+        settings = context.settings
+        store = open_responses(settings, context.commons)
+        name = settings.VIA_PSEUDONYM or "gatehouse"
+        rules = self.rules(settings.CACHE_ENTRY_BYTES)
+        return handler.Cached(following, context.service, self, rules, store, name)
+
+    def rules(self, longest: int) -> Rules:
+        """What is to be kept, and for how long. longest: body that is kept, if not said here."""
+        return Rules(
+            ttl=self.ttl,
+            negative_ttl=self.negative_ttl,
+            statuses=frozenset(self.statuses),
+            while_revalidating=self.stale_while_revalidate,
+            if_error=self.stale_if_error,
+            override=frozenset(self.override),
+            max_bytes=longest if self.max_bytes is None else self.max_bytes,
+        )

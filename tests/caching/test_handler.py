@@ -1,0 +1,376 @@
+"""What a cache does with a request, and what it sends upstream for it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+
+from gateway import UpstreamRequest
+from gateway.bodies import RequestBody
+from gateway.caching.entry import Entry
+from gateway.caching.store import Purge
+from gateway.errors import BodyFailed, ConnectFailed, NotSent
+from gateway.exchange import Headers
+from gateway.response_bodies import TeedBody
+from tests.caching.handling import (
+    FRESH,
+    Backend,
+    Clock,
+    Pieces,
+    cached,
+    header,
+    label,
+    read,
+    says,
+    store,
+)
+from tests.support.outline import outline, requester
+
+ETAG = '"one"'
+
+
+def asking(*headers: tuple[str, str], method: str = "GET") -> UpstreamRequest:
+    """A request with these fields."""
+    return outline(method, headers=list(headers))
+
+
+def test_a_hit_is_what_came_and_says_so() -> None:
+    backend, clock = Backend(), Clock()
+    backend.says(FRESH, etag=ETAG, x_cache="HIT", surrogate_control="max-age=60", surrogate_key="a")
+    handler = cached(backend, clocks={"wall": clock})
+    first = handler(asking())
+    assert (label(first), header(first, "Cache-Status")) == ("MISS", "edge; fwd=uri-miss; stored")
+    assert header(first, "Surrogate-Control") == header(first, "Surrogate-Key") == ""
+    assert read(first) == b"answer"
+    clock.now += 9.6
+    request = asking()
+    again = handler(request)
+    assert (again.status, read(again)) == (200, b"answer")
+    assert (label(again), header(again, "Age")) == ("HIT", "9")
+    assert header(again, "Cache-Status") == "edge; hit; ttl=50"
+    assert header(again, "Content-Length") == "6"
+    assert again.origin == "http://things.internal"
+    assert request.exchange.cache == "hit"
+    assert len(backend.asked) == 1
+
+
+def test_each_hit_has_fields_of_its_own() -> None:
+    backend = Backend()
+    handler = cached(backend)
+    read(handler(asking()))
+    handler(asking()).headers.append(("X-Mine", "1"))
+    assert header(handler(asking()), "X-Mine") == ""
+
+
+def test_head_is_answered_from_get() -> None:
+    backend = Backend()
+    handler = cached(backend)
+    assert label(handler(asking(method="HEAD"))) == "MISS"
+    read(handler(asking()))
+    assert [one.method for one in backend.asked] == ["HEAD", "GET"]
+    head = handler(asking(method="HEAD"))
+    assert (label(head), header(head, "Content-Length"), read(head)) == ("HIT", "6", b"")
+
+
+def test_a_request_that_no_client_sent_is_nobodys() -> None:
+    backend = Backend()
+    handler = cached(backend)
+    for _ in range(2):
+        assert label(handler(replace(asking(), requester=None))) == "BYPASS"
+    assert len(backend.asked) == 2
+
+
+def test_a_request_with_a_body_passes() -> None:
+    backend = Backend()
+    handler = cached(backend)
+    read(handler(asking()))
+    asked = replace(asking(), body=RequestBody(io.BytesIO(b"x"), 1))
+    response = handler(asked)
+    assert (label(response), header(response, "Cache-Status")) == ("BYPASS", "edge; fwd=bypass")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "PURGE"])
+def test_an_unsafe_method_drops_what_is_kept(method: str) -> None:
+    backend = Backend()
+    handler = cached(backend)
+    read(handler(asking()))
+    assert label(handler(asking(method=method))) == "BYPASS"
+    assert label(handler(asking())) == "MISS"
+
+
+def test_only_what_is_kept() -> None:
+    backend = Backend()
+    handler = cached(backend)
+    wish = ("Cache-Control", "only-if-cached")
+    with pytest.raises(NotSent) as refused:
+        handler(asking(wish))
+    assert (refused.value.status, refused.value.reason) == (504, "only_if_cached")
+    assert backend.asked == []
+    read(handler(asking()))
+    assert label(handler(asking(wish))) == "HIT"
+
+
+def test_what_a_client_asks_of_caches_counts_only_where_it_may() -> None:
+    for allowed, expected in ((False, "HIT"), (True, "MISS")):
+        handler = cached(Backend(), client_no_cache=allowed)
+        read(handler(asking()))
+        assert label(handler(asking(("Cache-Control", "no-cache")))) == expected
+        assert label(handler(asking(("Pragma", "no-cache")))) == expected
+
+
+def test_the_answer_to_no_store_is_not_kept() -> None:
+    backend = Backend()
+    handler = cached(backend)
+    read(handler(asking(("Cache-Control", "no-store"), ("If-None-Match", ETAG))))
+    assert backend.last("if-none-match") == ETAG
+    assert label(handler(asking())) == "MISS"
+
+
+# -- conditions and ranges where nothing is kept --------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [b"answer", None], ids=["whole", "arriving"])
+def test_conditions_are_answered_from_what_comes(body: bytes | None) -> None:
+    backend = Backend(lambda _: says(FRESH, body or Pieces(b"ans", b"wer"), etag=ETAG))
+    handler = cached(backend)
+    response = handler(asking(("If-None-Match", ETAG)))
+    assert backend.last("if-none-match") == ""
+    assert (response.status, label(response), read(response)) == (304, "MISS", b"")
+    assert read(handler(asking())) == b"answer"
+    assert len(backend.asked) == 1
+
+
+def test_conditions_that_are_not_met() -> None:
+    backend = Backend(lambda _: says(FRESH, Pieces(b"answer"), etag='"two"'))
+    handler = cached(backend)
+    assert read(handler(asking(("If-None-Match", ETAG)))) == b"answer"
+    assert handler(asking(("If-None-Match", '"two"'))).status == 304
+
+
+def test_a_body_that_is_not_needed_may_break() -> None:
+    backend = Backend(lambda _: says(FRESH, Pieces(b"ans", broken=True), etag=ETAG))
+    handler = cached(backend)
+    assert handler(asking(("If-None-Match", ETAG))).status == 304
+    assert label(handler(asking())) == "MISS"
+
+
+@pytest.mark.parametrize("name", ["If-Match", "If-Unmodified-Since"])
+def test_conditions_for_the_origin_pass(name: str) -> None:
+    backend = Backend()
+    handler = cached(backend)
+    read(handler(asking()))
+    response = handler(asking((name, ETAG)))
+    assert backend.last(name.lower()) == ETAG
+    assert (label(response), header(response, "Cache-Status")) == ("BYPASS", "edge; fwd=request")
+
+
+def test_a_range_passes_where_nothing_is_kept() -> None:
+    backend = Backend(lambda _: says(FRESH, b"ans", 206, content_range="bytes 0-2/6"))
+    handler = cached(backend)
+    part = ("Range", "bytes=0-2")
+    response = handler(asking(part))
+    assert (response.status, label(response)) == (206, "BYPASS")
+    assert backend.last("range") == "bytes=0-2"
+    backend.says(FRESH)
+    read(handler(asking()))
+    response = handler(asking(part))
+    assert (response.status, label(response), read(response)) == (206, "HIT", b"ans")
+    assert header(response, "Content-Range") == "bytes 0-2/6"
+
+
+# -- bodies on their way --------------------------------------------------------------------------
+
+
+def test_a_body_reaches_the_client_as_it_comes() -> None:
+    pieces = Pieces(b"one", b"two")
+    handler = cached(Backend(lambda _: says(FRESH, pieces)))
+    response = handler(asking())
+    assert pieces.given == 0
+    assert next(iter(response.body)) == b"one"
+    assert pieces.given == 1
+
+
+def test_a_body_that_breaks_is_not_kept() -> None:
+    handler = cached(Backend(lambda _: says(FRESH, Pieces(b"one", broken=True))))
+    for _ in range(2):
+        response = handler(asking())
+        assert label(response) == "MISS"
+        with pytest.raises(BodyFailed):
+            read(response)
+
+
+@pytest.mark.parametrize("by", ["close", "end"])
+def test_a_body_that_nobody_reads_is_not_kept(by: str) -> None:
+    """The client leaves, or something further out drops the answer."""
+    handler = cached(Backend(lambda _: says(FRESH, Pieces(b"one", b"two"))))
+    request = asking()
+    response = handler(request)
+    next(iter(response.body))
+    if by == "close":
+        response.body.close()
+    else:
+        for body in request.exchange.bodies:
+            body.close()
+    assert label(handler(asking())) == "MISS"
+
+
+def test_a_body_shorter_than_announced_is_not_kept() -> None:
+    def cut(_request: UpstreamRequest) -> object:
+        response = says(FRESH, Pieces(b"one"))
+        response.headers[-1] = ("Content-Length", "4")
+        return response
+
+    handler = cached(Backend(cut))  # type: ignore[arg-type]
+    for _ in range(2):
+        response = handler(asking())
+        assert label(response) == "MISS"
+        read(response)
+
+
+def test_a_body_that_turns_out_too_long_passes_from_then_on() -> None:
+    backend = Backend(lambda _: says(FRESH, Pieces(b"1234", b"5678"), etag=ETAG))
+    handler = cached(backend, max_bytes=7)
+    assert read(handler(asking())) == b"12345678"
+    condition = ("If-None-Match", '"other"')
+    response = handler(asking(condition))
+    assert label(response) == "BYPASS"
+    assert backend.last("if-none-match") == '"other"'
+
+
+# -- what is never kept ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("control", ["no-store", "private"])
+def test_who_keeps_nothing_is_asked_at_once(control: str) -> None:
+    backend, clock = Backend(), Clock()
+    backend.says(control)
+    handler = cached(backend, clocks={"wall": clock})
+    first = handler(asking())
+    assert (label(first), header(first, "Cache-Status")) == (
+        "MISS",
+        f"edge; fwd=uri-miss; detail={control}",
+    )
+    passed = handler(asking())
+    assert label(passed) == "BYPASS"
+    assert header(passed, "Cache-Status") == "edge; fwd=bypass; detail=passed"
+    clock.now += 60
+    assert label(handler(asking())) == "MISS"
+
+
+def test_a_stream_of_events_is_nothing_to_wait_for() -> None:
+    backend = Backend(lambda _: says(FRESH, Pieces(b"data"), content_type="Text/Event-Stream"))
+    handler = cached(backend, ttl=60)
+    assert header(handler(asking()), "Cache-Status") == "edge; fwd=uri-miss; detail=stream"
+    assert label(handler(asking())) == "BYPASS"
+
+
+def test_a_mark_outlives_no_change_of_the_clock() -> None:
+    backend, clock = Backend(), Clock()
+    backend.says("private")
+    handler = cached(backend, clocks={"wall": clock})
+    handler(asking())
+    clock.now -= 3600
+    assert label(handler(asking())) == "MISS"
+
+
+def test_an_error_is_no_habit() -> None:
+    backend = Backend()
+    backend.says(None, status=500)
+    handler = cached(backend)
+    assert label(handler(asking())) == label(handler(asking())) == "MISS"
+    backend.fails(ConnectFailed())
+    with pytest.raises(ConnectFailed):
+        handler(asking())
+
+
+def test_cookies_of_one_are_not_kept_for_another() -> None:
+    backend = Backend()
+    backend.says(FRESH, set_cookie="sid=1")
+    handler = cached(backend, override=["set-cookie"])
+    first = handler(asking())
+    assert header(first, "Set-Cookie") == "sid=1"
+    second = handler(asking())
+    assert (label(second), header(second, "Set-Cookie")) == ("HIT", "")
+
+
+def test_what_is_purged_while_it_is_fetched_is_not_kept() -> None:
+    kept = store()
+    backend = Backend(lambda _: says(FRESH, Pieces(b"old")))
+    handler = cached(backend, kept=kept)
+    response = handler(asking())
+    kept.purge(Purge("path", "/things/7"))
+    assert read(response) == b"old"
+    assert label(handler(asking())) == "MISS"
+
+
+# -- early ----------------------------------------------------------------------------------------
+
+
+class Plain:
+    """A request of which only some fields are known."""
+
+    def __init__(self, *headers: tuple[str, str], method: str = "GET") -> None:
+        self.method, self.target = method, "/things/7"
+        self.exchange = outline().exchange
+        self.requester = requester(headers=list(headers))
+        self._fields: Headers = list(headers)
+
+    def field(self, name: str) -> str | None:
+        """A field; what begins with X- is not known."""
+        if name.startswith("x-"):
+            return None
+        return ",".join(value for given, value in self._fields if given.lower() == name)
+
+
+def test_early_is_a_fresh_hit_and_nothing_else() -> None:
+    backend, clock = Backend(), Clock()
+    backend.says("max-age=60, stale-while-revalidate=60", etag=ETAG)
+    handler = cached(backend, clocks={"wall": clock}, client_no_cache=True)
+    assert handler.early(Plain()) is None
+    read(handler(asking()))
+    clock.now += 5
+    asked = Plain()
+    response = handler.early(asked)
+    assert response is not None
+    assert (label(response), header(response, "Age"), read(response)) == ("HIT", "5", b"answer")
+    assert asked.exchange.cache == "hit"
+    part = handler.early(Plain(("Range", "bytes=0-1")))
+    assert part is not None
+    assert (part.status, read(part)) == (206, b"an")
+    unchanged = handler.early(Plain(("If-None-Match", ETAG)))
+    assert unchanged is not None
+    assert unchanged.status == 304
+    head = handler.early(Plain(method="HEAD"))
+    assert head is not None
+    assert read(head) == b""
+    assert handler.early(Plain(("If-Match", ETAG))) is None
+    assert handler.early(Plain(("Cache-Control", "no-cache"))) is None
+    assert handler.early(Plain(("Cookie", "sid=1"))) is None
+    clock.now += 60
+    assert handler.early(Plain()) is None
+    assert len(backend.asked) == 1
+
+
+def test_early_leaves_what_it_cannot_know() -> None:
+    for name, known in (("Accept", True), ("X-Tenant", False)):
+        backend = Backend(lambda _, name=name: says(FRESH, vary=name))  # type: ignore[misc]
+        handler = cached(backend)
+        read(handler(asking()))
+        assert (handler.early(Plain()) is not None) == known
+
+
+def test_what_is_kept_is_not_shown() -> None:
+    kept = cached(Backend())._shelf
+    shown = repr(kept.find(asking(("Authorization", "secret"))))
+    assert "secret" not in shown
+    entry = Entry(200, "", [("X-Token", "secret")], b"secret", 0.0, 0.0, 60.0)
+    assert "secret" not in repr(entry)
+
+
+def test_the_tee_is_closed_at_the_requests_end() -> None:
+    request = asking()
+    response = cached(Backend(lambda _: says(FRESH, Pieces(b"one"))))(request)
+    assert isinstance(response.body, TeedBody)
+    assert response.body in request.exchange.bodies
