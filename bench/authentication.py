@@ -12,18 +12,13 @@ import json
 import sys
 from pathlib import Path
 
-from starting import run
+from starting import parser, run
 
 
 def options() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2, help="length of one measured run")
-    parser.add_argument("--connections", type=int, default=32, help="busy client connections")
-    parser.add_argument("--worker-class", choices=("gevent", "gthread"), default="gevent")
-    parser.add_argument("--rounds", type=int, default=5, help="measured runs of each scheme")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
-    return parser.parse_args()
+    made = parser(__doc__, seconds=2, rounds=5)
+    return made.parse_args()
 
 
 def main() -> int:

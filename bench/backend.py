@@ -2,7 +2,7 @@
 
 It knows requests without a body only, and answers each with the same JSON. A request whose
 target contains `bench-echo` gets its own head back, so that the bench can see what a gateway
-really forwarded.
+really forwarded; one that contains `bench-kept` gets 4 KiB that may be kept for an hour.
 """
 
 from __future__ import annotations
@@ -23,12 +23,17 @@ BODY = (
 )
 
 
-def response(body: bytes, content_type: str, now: float) -> bytes:
+KEPT = BODY.ljust(4096)
+
+
+def response(
+    body: bytes, content_type: str, now: float, control: str = "private, max-age=0"
+) -> bytes:
     """One complete answer with the headers an ordinary backend sends."""
     head = (
         f"HTTP/1.1 200 OK\r\nServer: bench\r\nDate: {formatdate(now, usegmt=True)}\r\n"
         f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-        'ETag: "5f2d-7"\r\nCache-Control: private, max-age=0\r\n\r\n'
+        f'ETag: "5f2d-7"\r\nCache-Control: {control}\r\n\r\n'
     )
     return head.encode() + body
 
@@ -89,6 +94,8 @@ class Backend:
     def _answer_to(self, head: bytes) -> bytes:
         if b"bench-echo" in head:
             return response(head, "text/plain", time.time())
+        if b"bench-kept" in head:
+            return response(KEPT, "application/json", time.time(), "max-age=3600")
         return self.answer
 
 

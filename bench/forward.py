@@ -11,21 +11,16 @@ import json
 import sys
 from pathlib import Path
 
-from starting import run
+from starting import parser, run
 
 CONTENDERS = ("hello", "gatehouse", "resilient", "fastapi")
 
 
 def options() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=8, help="length of one measured run")
-    parser.add_argument("--connections", type=int, default=32, help="busy client connections")
-    parser.add_argument("--worker-class", choices=("gevent", "gthread"), default="gevent")
-    parser.add_argument("--rounds", type=int, default=3, help="measured runs of each contender")
-    parser.add_argument("--only", choices=CONTENDERS, action="append", help="repeatable")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
-    return parser.parse_args()
+    made = parser(__doc__, seconds=8, rounds=3)
+    made.add_argument("--only", choices=CONTENDERS, action="append", help="repeatable")
+    return made.parse_args()
 
 
 def main() -> int:

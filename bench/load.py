@@ -13,11 +13,14 @@ import selectors
 import socket
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from answers import Answer, IncompleteError, parse_answer
 
 DRAIN_SECONDS = 10.0
 POLL_SECONDS = 0.1
+# Many paths are asked for in an order that is no order, each as often as any other: a prime.
+STRIDE = 7919
 
 
 class Connection:
@@ -51,8 +54,8 @@ class Connection:
 class Load:
     """One run against one server."""
 
-    def __init__(self, port: int, request: bytes, limit: int) -> None:
-        self.port, self.request, self.limit = port, request, limit
+    def __init__(self, port: int, requests: Sequence[bytes], limit: int, marker: bytes) -> None:
+        self.port, self.requests, self.limit, self.marker = port, requests, limit, marker
         self.selector = selectors.DefaultSelector()
         self.waiting = 0
         self.started = 0
@@ -85,9 +88,10 @@ class Load:
         if time.perf_counter() >= end or self.started >= self.limit:
             self._close(connection)
             return
+        request = self.requests[self.started * STRIDE % len(self.requests)]
         self.started += 1
         self.waiting += 1
-        connection.send(self.request)
+        connection.send(request)
 
     def _ready(self, connection: Connection, end: float) -> None:
         try:
@@ -106,6 +110,8 @@ class Load:
         self.latencies.append(time.perf_counter() - connection.sent_at)
         if answer.status != 200:
             self.errors[f"status {answer.status}"] += 1
+        elif self.marker not in connection.received:
+            self.errors[f"without {self.marker.decode()}"] += 1
 
     def _replace(self, connection: Connection, end: float) -> None:
         self._close(connection)
@@ -130,15 +136,19 @@ def main() -> None:
     """Read the options, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--path", required=True)
+    parser.add_argument("--path", required=True, help="`{}` is the number of one of --paths")
+    parser.add_argument("--paths", type=int, default=1)
+    parser.add_argument("--marker", default="", help="every answer must have this somewhere")
     parser.add_argument("--header", action="append", default=[], help="Name: value")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--connections", type=int, required=True)
     options = parser.parse_args()
     headers = [f"Host: 127.0.0.1:{options.port}", "Accept: application/json", *options.header]
-    request = "\r\n".join([f"GET {options.path} HTTP/1.1", *headers, "", ""]).encode()
-    load = Load(options.port, request, options.requests)
+    rest = "\r\n".join([" HTTP/1.1", *headers, "", ""])
+    paths = [options.path.replace("{}", str(number)) for number in range(options.paths)]
+    requests = [f"GET {path}{rest}".encode() for path in paths]
+    load = Load(options.port, requests, options.requests, options.marker.encode())
     print(json.dumps(load.run(options.connections, options.seconds)))
 
 

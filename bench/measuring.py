@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from contenders import HERE, Contender, base_environment
@@ -16,6 +16,7 @@ from processes import BenchError, cpu_seconds, descendants
 
 WARM_UP_SECONDS = 1.5
 SPARE_SECONDS = 30.0
+FILL_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,20 @@ class Bench:
     seconds: float
     connections: int
     authorization: str
+    #: How many paths a `{}` in a contender's stands for, and what every answer must have in it.
+    paths: int = 1
+    marker: str = ""
 
     def warm_up(self, contender: Contender) -> None:
         """Open pools, fill caches; what it costs is not counted."""
         self._load(contender, WARM_UP_SECONDS)
+
+    def ask_each(self, contender: Contender) -> None:
+        """Ask for every path once."""
+        asked = replace(self, marker="")
+        load = asked._load(contender, FILL_SECONDS, "--requests", str(self.paths))
+        if load["errors"] or load["requests"] < self.paths:
+            raise BenchError(f"{contender.name} could not be filled: {load['errors']}")
 
     def run(self, contender: Contender, pid: int) -> Run:
         """Load the contender once and relate its CPU time to the requests it answered."""
@@ -78,11 +89,12 @@ class Bench:
             errors=load["errors"],
         )
 
-    def _load(self, contender: Contender, seconds: float) -> dict[str, Any]:
+    def _load(self, contender: Contender, seconds: float, *options: str) -> dict[str, Any]:
         command = [
             sys.executable, str(HERE / "load.py"), "--port", str(contender.port),
             "--path", contender.path, "--header", self.authorization,
             "--seconds", str(seconds), "--connections", str(self.connections),
+            "--paths", str(self.paths), "--marker", self.marker, *options,
         ]  # fmt: skip
         done = subprocess.run(
             command,

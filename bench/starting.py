@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import signal
 import sys
@@ -23,6 +24,17 @@ def missing(worker_class: str) -> list[str]:
     needed = [*NEEDED, "gevent"] if worker_class == "gevent" else list(NEEDED)
     absent = [name for name in needed if importlib.util.find_spec(name) is None]
     return [PACKAGES.get(name, name) for name in absent]
+
+
+def parser(description: str | None, *, seconds: float, rounds: int) -> argparse.ArgumentParser:
+    """The options that every bench has. seconds, rounds: the usual ones."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--seconds", type=float, default=seconds, help="length of one measured run")
+    made.add_argument("--connections", type=int, default=32, help="busy client connections")
+    made.add_argument("--worker-class", choices=("gevent", "gthread"), default="gevent")
+    made.add_argument("--rounds", type=int, default=rounds, help="measured runs of each kind")
+    made.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
+    return made
 
 
 def end(_signal: int, _frame: FrameType | None) -> None:

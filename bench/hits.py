@@ -1,0 +1,147 @@
+"""Kept answers, measured beside hello-world, and many of them beside few."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import statistics
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict
+
+from contenders import (
+    Contender,
+    backend_command,
+    base_environment,
+    bearer,
+    gatehouse,
+    hello,
+    new_secret,
+)
+from measuring import Bench, Run
+from processes import free_ports, running
+
+FEW = 100
+#: Room for the answers of the full gateway, with what keeps them in order, in bytes.
+ROOM = 2 * 1024**3
+#: What is compared with what, and its most CPU as a multiple. Many beside few may differ by what
+#: two equal servers differ by.
+TARGETS = {
+    "anonymous": ("hello", 1.15),
+    "guarded": ("hello", 1.15),
+    "many": ("anonymous", 1.05),
+}
+ROW = "{:<10} {:>9} {:>10} {:>7} {:>12} {:>7} {:>7}"
+
+
+class Compared(TypedDict):
+    """The rounds of one contender: CPU in microseconds, its ratio to another, and its errors."""
+
+    cpu: float
+    beside: str
+    ratio: float
+    least: float
+    most: float
+    errors: int
+
+
+def compare(chosen: argparse.Namespace, folder: Path) -> dict[str, Compared]:
+    """Start the backend, hello-world and the gateways, fill and measure them, end them all."""
+    with ExitStack() as stack:
+        try:
+            runs = _rounds(_started(chosen, folder, stack), chosen.rounds)
+        finally:
+            # A second Ctrl-C must not leave processes behind while they are being ended.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return {
+        name: _compared(runs[name], runs[beside], beside) for name, (beside, _) in TARGETS.items()
+    }
+
+
+def _started(
+    chosen: argparse.Namespace, folder: Path, stack: ExitStack
+) -> dict[str, tuple[Contender, int, Bench]]:
+    """By name, what is loaded, its process, and how."""
+    secret = new_secret()
+    backend, *ports = free_ports(4)
+    stack.enter_context(running(backend_command(backend), backend, base_environment(), folder))
+    plain = Bench(chosen.seconds, chosen.connections, bearer(secret))
+    kept = replace(plain, paths=FEW, marker="X-Cache: HIT")
+    nobody = replace(kept, authorization="X-Nobody: asks")
+    one = hello(ports[0], chosen.worker_class)
+    few, full = (
+        _gateway(port, chosen.worker_class, f"http://127.0.0.1:{backend}", secret, folder / name)
+        for port, name in zip(ports[1:], ("few", "full"), strict=True)
+    )
+    pids = {
+        each.port: stack.enter_context(running(each.command, each.port, each.environment, folder))
+        for each in (one, few, full)
+    }
+    asked = {
+        "hello": (one, plain),
+        "anonymous": (replace(few, name="anonymous", path="/anonymous/bench-kept/{}"), nobody),
+        "guarded": (replace(few, name="guarded", path="/guarded/bench-kept/{}"), kept),
+        "many": (
+            replace(full, name="many", path="/anonymous/bench-kept/{}"),
+            replace(nobody, paths=chosen.many),
+        ),
+    }
+    for name, (contender, bench) in asked.items():
+        if name != "hello":
+            bench.ask_each(contender)
+            bench.ask_each(contender)  # what a worker has seen once, it has mapped
+        bench.warm_up(contender)
+    return {name: (each, pids[each.port], bench) for name, (each, bench) in asked.items()}
+
+
+def _gateway(port: int, worker_class: str, backend: str, secret: str, state: Path) -> Contender:
+    state.mkdir()
+    plain = gatehouse(port, worker_class, backend, secret, state)
+    command = tuple(part.replace("gateway_app:app", "caching_app:app") for part in plain.command)
+    more = {"ANONYMOUS_URL": backend, "GUARDED_URL": backend, "CACHE_BYTES": str(ROOM)}
+    return replace(plain, command=command, environment={**plain.environment, **more})
+
+
+def _rounds(
+    loaded: Mapping[str, tuple[Contender, int, Bench]], rounds: int
+) -> dict[str, list[Run]]:
+    runs: dict[str, list[Run]] = {name: [] for name in loaded}
+    for number in range(1, rounds + 1):
+        for name, (contender, pid, bench) in loaded.items():
+            run = bench.run(contender, pid)
+            runs[name].append(run)
+            print(f"round {number}: {name} {run.cpu:.0f} µs CPU", file=sys.stderr, flush=True)
+    return runs
+
+
+def _compared(own: list[Run], others: list[Run], beside: str) -> Compared:
+    ratios = [one.cpu / other.cpu for one, other in zip(own, others, strict=True)]
+    return {
+        "cpu": statistics.median(run.cpu for run in own),
+        "beside": beside,
+        "ratio": statistics.median(ratios),
+        "least": min(ratios),
+        "most": max(ratios),
+        "errors": sum(sum(run.errors.values()) for run in own),
+    }
+
+
+def passed(found: Mapping[str, Compared]) -> bool:
+    """No error anywhere, and every target met."""
+    return all(
+        not one["errors"] and one["ratio"] <= TARGETS[name][1] for name, one in found.items()
+    )
+
+
+def lines(found: Mapping[str, Compared]) -> list[str]:
+    """The report as text."""
+    told = [ROW.format("hits", "CPU µs", "beside", "ratio", "least-most", "target", "errors")]
+    for name, one in found.items():
+        spread = f"{one['least']:.2f}-{one['most']:.2f}"
+        verdict = "met" if one["ratio"] <= TARGETS[name][1] else "MISSED"
+        figures = (f"{one['cpu']:.0f}", one["beside"], f"{one['ratio']:.2f}", spread)
+        told.append(ROW.format(name, *figures, verdict, one["errors"]))
+    return told
