@@ -4,6 +4,7 @@ from gateway import (
     READ,
     WRITE,
     Bulkhead,
+    Cache,
     CircuitBreaker,
     Fallback,
     Retry,
@@ -17,7 +18,14 @@ products = Service(
     "products",
     __name__,
     url_prefix="/api/v1/products",
-    policies=[Fallback(stale=True), Bulkhead(), Retry(), CircuitBreaker()],
+    # The same for everybody, so one answer is kept for all.
+    policies=[
+        Fallback(stale=True),
+        Cache(shared=True),
+        Bulkhead(),
+        Retry(),
+        CircuitBreaker(),
+    ],
 )
 
 limiter.limit("20/second;600/minute")(products)

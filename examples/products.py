@@ -1,5 +1,8 @@
 """Products: the catalogue, with reviews and related products."""
 
+import hashlib
+from dataclasses import replace
+
 from examples.backend import Backend, Record, Reply, Request
 from examples.collection import Collection, listing, now
 from examples.serving import main
@@ -66,18 +69,41 @@ reviews = Collection(
 )
 
 backend = Backend("products")
-backend.get("/api/v1/products")(products.many)
 backend.post("/api/v1/products")(products.create)
-backend.get("/api/v1/products/{id}")(products.one)
+
+
+def kept(request: Request, reply: Reply, *keys: str) -> Reply:
+    """The reply as caches may keep it: for a minute, with what to ask again by, and the keys that
+    it is dropped by. 304 without a body for who has it already."""
+    etag = f'"{hashlib.sha256(reply.payload()).hexdigest()[:16]}"'
+    fields = {
+        "Cache-Control": "public, max-age=60, stale-while-revalidate=30",
+        "ETag": etag,
+        "Surrogate-Key": " ".join(("products", *keys)),
+    }
+    if request.headers.get("If-None-Match") == etag:
+        return Reply(304, headers=fields)
+    return replace(reply, headers=fields)
+
+
+@backend.get("/api/v1/products")
+def catalogue(request: Request) -> Reply:
+    """All products."""
+    return kept(request, products.many(request))
+
+
+@backend.get("/api/v1/products/{id}")
+def one(request: Request, number: int) -> Reply:
+    """One product."""
+    return kept(request, products.one(request, number), f"product-{number}")
 
 
 @backend.get("/api/v1/products/{id}/reviews")
 def reviews_of(request: Request, number: int) -> Reply:
     """What customers wrote about one product."""
     products.find(number)
-    return listing(
-        [each for each in reviews.records.values() if each["product_id"] == number], request
-    )
+    found = [each for each in reviews.records.values() if each["product_id"] == number]
+    return kept(request, listing(found, request), f"product-{number}", "reviews")
 
 
 @backend.get("/api/v1/products/{id}/related")
@@ -89,7 +115,7 @@ def related(request: Request, number: int) -> Reply:
         for each in products.records.values()
         if each["id"] != number and each.get("category") == category
     ]
-    return listing(others, request)
+    return kept(request, listing(others, request), f"product-{number}")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,8 @@ class Handler(BaseHTTPRequestHandler):
         if reply.events is None:
             payload = reply.payload()
             entity = {"Content-Type": "application/json", "Content-Length": str(len(payload))}
-            self._write(self._head(reply, entity if reply.status != 204 else {}), payload)
+            bodiless = reply.status in (204, 304)
+            self._write(self._head(reply, {} if bodiless else entity), payload)
         else:
             self._stream(reply, reply.events)
 

@@ -8,7 +8,10 @@ _PUBLIC = r"""
 printf '\n--- The product catalogue is public\n'
 curl "$BASE/api/v1/products?limit=2"
 
-printf '\n--- A user is not: 401\n'
+printf '\n--- It is kept: asked again, the answer says X-Cache: HIT, and its Age\n'
+curl -i "$BASE/api/v1/products?limit=2"
+
+printf '\n--- A user is not public: 401\n'
 curl -i "$BASE/api/v1/users/1"
 """
 
