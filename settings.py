@@ -372,7 +372,8 @@ class Settings(BaseSettings):
     CACHE_ENTRY_BYTES: int = Field(
         1024 * 1024,
         ge=0,
-        description="Longest body in bytes that is kept. 0: only answers without one.",
+        description="Longest body in bytes that is kept, an eighth of CACHE_BYTES at most. 0: only "
+        "answers without one.",
     )
     CACHE_WORKER_BYTES: int = Field(
         16 * 1024 * 1024,

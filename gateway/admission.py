@@ -51,4 +51,7 @@ class Admission:
             # Its traceback leads back to the environ: only the collector would free the two.
             environ[_STOPPED] = error.with_traceback(None)
             return False
+        except Exception as error:  # noqa: BLE001  raised again, and answered, in Flask
+            environ[_STOPPED] = error  # with the place where it happened
+            return False
         return True

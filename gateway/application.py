@@ -153,7 +153,7 @@ def create_app(
             contexts[service.name],
             schemes.kept_from(service.name),
             gateway.tokens,
-            schemes.credential_fields,
+            schemes.caller_fields,
             views.get(service.name, {}),
         )
     if gateway.security is not None:

@@ -17,12 +17,12 @@ from werkzeug.exceptions import HTTPException
 from gateway.admission import Admission
 from gateway.early_places import EarlyPlace, early_places
 from gateway.edge.door import StartResponse, examine, note_route
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, early_of
 from gateway.forwarded import refuse_loop
 from gateway.forwarding import client_fields, status_line
 from gateway.headers import environ_name
 from gateway.requester import Requester
-from gateway.urls import strip_prefix
+from gateway.urls import raw_target, strip_prefix
 
 if TYPE_CHECKING:
     from gateway.application import Gateway
@@ -108,6 +108,7 @@ class EarlyAnswers:
             if place is not None:
                 examine(environ, place.route)
                 refuse_loop(environ, place.runtime.via)
+                strip_prefix(raw_target(environ)[0], place.runtime.strip)
                 note_route(environ, place.route, rule)
         except HTTPException:
             return None
@@ -125,7 +126,10 @@ class EarlyAnswers:
 
 def _plain(environ: dict[str, Any]) -> bool:
     """Whether a request has nothing about it that only the outlined request would show."""
-    if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or not environ["PATH_INFO"].isascii():
+    path: str = environ["PATH_INFO"]
+    if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or not path.isascii():
+        return False
+    if not path.isprintable():  # no rule matches a line break
         return False
     if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
         return False
@@ -137,6 +141,6 @@ def answering_early(
     app: Flask, gateway: Gateway, admission: Admission, schemes: AcceptedSchemes
 ) -> EarlyAnswers | None:
     """What answers early, if a service has answers to use again."""
-    if not any(getattr(one.handler, "early", None) for one in gateway.runtimes.values()):
+    if not any(early_of(one.handler) for one in gateway.runtimes.values()):
         return None
     return EarlyAnswers(app, gateway, admission, schemes)

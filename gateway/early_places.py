@@ -10,9 +10,10 @@ import flask
 from flask import Flask
 
 from gateway.authorization.parts import Decision, leaves
-from gateway.exchange import Early
+from gateway.exchange import Early, early_of
 from gateway.rate_limiting import limiter
 from gateway.rate_limiting.deciding import EndpointLimits
+from gateway.service import Service
 
 if TYPE_CHECKING:
     from gateway.application import Gateway
@@ -60,8 +61,8 @@ def early_places(app: Flask, gateway: Gateway, schemes: AcceptedSchemes) -> dict
         if service is None or endpoint != f"{service.name}.forward" or route.siblings:
             continue
         runtime = gateway.runtimes[service.name]
-        early: Early | None = getattr(runtime.handler, "early", None)
-        if early is None or _hooked(app, service.name, 0):
+        early = early_of(runtime.handler)
+        if early is None or _hooked(app, service.name, 0) or not _forwards(app, endpoint, service):
             continue
         if _pure(route, limits.get(endpoint)):
             prefix = service.url_prefix or ""
@@ -85,6 +86,14 @@ def _hooked(app: Flask, name: str | None, own: int) -> bool:
         return True
     later: tuple[Mapping[Any, Any], ...] = (app.after_request_funcs, app.teardown_request_funcs)
     return any(hooks.get(name) for hooks in later) or bool(app.teardown_appcontext_funcs)
+
+
+def _forwards(app: Flask, endpoint: str, service: Service) -> bool:
+    """Whether an endpoint does nothing but forward: nobody has put a view of his own around it, or
+    another method in a class of his own."""
+    usual = (service._catch_all, service.forward)
+    own = tuple(getattr(one, "__func__", None) for one in usual)
+    return app.view_functions[endpoint] == usual[0] and own == (Service._catch_all, Service.forward)
 
 
 def _pure(route: Route, limits: EndpointLimits | None) -> bool:

@@ -246,6 +246,12 @@ Early = Callable[[Asked], UpstreamResponse | None]
 Handler = Callable[[UpstreamRequest], UpstreamResponse]
 
 
+def early_of(handler: Handler) -> Early | None:
+    """What a handler offers as `early`; None of one made with functools.wraps, which hands on what
+    it wraps has, and does more than that."""
+    return None if hasattr(handler, "__wrapped__") else getattr(handler, "early", None)
+
+
 @runtime_checkable
 class SituatedPolicy(Protocol):
     """A policy that needs more than its options to wrap a handler."""

@@ -28,19 +28,9 @@ ALWAYS = frozenset(
     }
 )
 
-#: A client's word on who it is; dropped unless a trusted proxy says it.
-UNTRUSTED = frozenset(
+#: Who a client is, where a trusted proxy says it.
+CALLERS = frozenset(
     {
-        "forwarded",
-        "x-forwarded",
-        "x-forwarded-by",
-        "x-forwarded-server",
-        "x-forwarded-ssl",
-        "x-forwarded-scheme",
-        "x-forwarded-protocol",
-        "x-forwarded-path",
-        "x-forwarded-uri",
-        "x-forwarded-method",
         "x-forwarded-user",
         "x-forwarded-email",
         "x-forwarded-groups",
@@ -50,9 +40,36 @@ UNTRUSTED = frozenset(
         "x-client-cert",
         "x-ssl-client-cert",
         "ssl-client-cert",
-        "x-original-forwarded-for",
+        "client-cert",
+        "client-cert-chain",
+    }
+)
+
+#: How the client's URL was, where a trusted proxy says it: backends make links of it.
+PLACES = frozenset(
+    {
+        "forwarded",
+        "x-forwarded",
+        "x-forwarded-server",
+        "x-forwarded-ssl",
+        "x-forwarded-scheme",
+        "x-forwarded-protocol",
+        "x-forwarded-path",
+        "x-forwarded-uri",
+        "x-forwarded-method",
         "x-original-host",
         "x-host",
+        "front-end-https",
+    }
+)
+
+#: A client's word on who it is, and from where; dropped unless a trusted proxy says it.
+UNTRUSTED = (
+    CALLERS
+    | PLACES
+    | {
+        "x-forwarded-by",
+        "x-original-forwarded-for",
         "x-real-ip",
         "x-client-ip",
         "x-cluster-client-ip",
@@ -62,9 +79,6 @@ UNTRUSTED = frozenset(
         "true-client-ip",
         "cf-connecting-ip",
         "fastly-client-ip",
-        "front-end-https",
-        "client-cert",
-        "client-cert-chain",
     }
 )
 

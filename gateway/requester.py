@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gateway.urls import raw_target
+from gateway.forwarded import CALLERS, PLACES
+from gateway.headers import environ_name
+from gateway.urls import folded, raw_target
 
 if TYPE_CHECKING:
     from gateway.authentication.identity import Identity
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 # Authorization. In other fields credentials count as they are: who checked them is not said.
 _TOLD = {"jwt": "bearer", "oidc": "bearer", "introspection": "bearer", "basic": "basic"}
 _AUTHORIZATION, _COOKIE = "HTTP_AUTHORIZATION", "HTTP_COOKIE"
+# What trusted proxies say, and backends are told: who asks, and by which URL.
+_CALLERS = tuple(sorted(map(environ_name, CALLERS)))
+_PLACES = tuple(sorted(map(environ_name, PLACES | {"x-forwarded-prefix", "x-forwarded-port"})))
+# Parts of `Forwarded` that are the client's own or a proxy's, and no part of a URL.
+_NODES = ("for=", "by=")
 
 
 class Requester:
@@ -45,17 +52,32 @@ class Requester:
         """The path and query as the client sent them, before a prefix is stripped."""
         return raw_target(self._environ)
 
+    @property
+    def way(self) -> str:
+        """What trusted proxies say of the client's URL beside its scheme and host, such as
+        `X-Forwarded-Prefix`; empty where they say nothing. Clients may be able to write it."""
+        environ = self._environ
+        if not environ["gateway.edge"].trusted:
+            return ""
+        told = [name for name in _PLACES if name in environ]
+        found = [f"{name}={_place(environ[name])}" for name in told]
+        return repr(found) if found else ""
+
     def caller(self, cookies: Collection[str] | None = None) -> str:
         """A text that is the same for the same caller, and for no other; empty for one of whom
         nothing is known. Secret: only to be hashed. cookies: those that say who asks; None: all.
 
         Of a caller whose credential in Authorization was checked it has all that the credential
         says, and all other credentials as they are: a backend may tell callers apart by them.
+        Likewise what a trusted proxy says of the caller.
         """
         environ, identity = self._environ, self._identity
         checked = _TOLD.get(identity.scheme, "") if identity is not None else ""
         found = []
-        for name in self._credentials:
+        names = self._credentials
+        if environ["gateway.edge"].trusted and (told := [x for x in _CALLERS if x in environ]):
+            names = tuple(dict.fromkeys((*names, *told)))
+        for name in names:
             value = environ.get(name)
             if value is None:
                 continue
@@ -72,5 +94,14 @@ class Requester:
 
 def _chosen(value: str, names: Collection[str]) -> str:
     """The cookies with these names, in the order sent."""
+    known = frozenset(map(folded, names))
     pairs = (pair.strip() for pair in value.replace(",", ";").split(";"))
-    return ";".join(pair for pair in pairs if pair.partition("=")[0].strip() in names)
+    return ";".join(pair for pair in pairs if folded(pair.partition("=")[0]) in known)
+
+
+def _place(value: str) -> str:
+    """What a field says of a URL."""
+    if "=" not in value:
+        return value
+    parts = (part.strip() for part in value.replace(",", ";").split(";"))
+    return ";".join(part for part in parts if not part.lower().startswith(_NODES))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, unquote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_plus, unquote_to_bytes
 
 from gateway.errors import Refusal
 
@@ -16,6 +17,7 @@ _SUSPECT = re.compile(r"\.(?:/|$|;)|//|[\\#\x00-\x20\x7f-\U0010ffff]|%(?:2[EeFf]
 _FORBIDDEN = re.compile(r"//|[\\#\x00-\x20\x7f-\U0010ffff]|%(?:5[Cc]|00)")
 _ENCODED_SLASH = re.compile(r"%2[Ff]")
 _ENCODED_DOT = re.compile(r"%2[Ee]")
+_BRACKETS, _MARKS = re.compile(r"[\[\]]"), re.compile(r"[\W_]+")
 
 
 #: Where a request's target is remembered, once it was looked at.
@@ -147,6 +149,16 @@ def _own_path(value: str, origin: str) -> str | None:
         if value[: len(known)].lower() == known.lower() and rest[:1] in ("", "/", "?", "#"):
             return rest if rest.startswith("/") else "/" + rest
     return None
+
+
+@lru_cache(maxsize=1024)
+def folded(name: str) -> str:
+    """The name of a cookie or parameter as the laxest of backends reads it: PHP takes ` a.b` for
+    `a_b` and nothing behind a NUL, Rack and qs take `[a]` for `a`, ASP.NET any case. What is read
+    as one is one here; so is more than that."""
+    word = unquote_plus(name).partition("\0")[0].lower()
+    word = next(filter(None, _BRACKETS.split(word)), "")
+    return _MARKS.sub("_", word).strip("_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,14 @@ from typing import Any, TypeVar
 
 from flask import Flask
 
-from gateway.exchange import Early, Handler, Policy, UpstreamRequest, UpstreamResponse
+from gateway.exchange import (
+    Early,
+    Handler,
+    Policy,
+    UpstreamRequest,
+    UpstreamResponse,
+    early_of,
+)
 from gateway.policy import PolicyContext, chain, order_faults, policy_faults
 from gateway.routes import Route
 from gateway.service import Service
@@ -176,7 +183,7 @@ class _Parting:
         self._usual = usual
         self._others = others
         # Of requests that no view answers: those of a view are never passed by.
-        self.early: Early | None = getattr(usual, "early", None)
+        self.early: Early | None = early_of(usual)
 
     def __call__(self, request: UpstreamRequest) -> UpstreamResponse:
         return self._others.get(request.view, self._usual)(request)

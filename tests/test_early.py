@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from gateway import (
     PolicyContext,
     Service,
     StaticBody,
+    Timeouts,
     UpstreamRequest,
     UpstreamResponse,
     limiter,
@@ -125,6 +127,20 @@ def test_whoever_may_is_answered() -> None:
     assert early.header("X-Caller") == ["True"]
 
 
+def test_what_breaks_before_flask_is_answered_as_ever(caplog: pytest.LogCaptureFixture) -> None:
+    memory = Memory()
+    app = make_app(public(service_of(memory)), RATE_LIMIT_ADDRESS="5/minute")
+
+    def broken(*_asked: object) -> None:
+        raise RuntimeError("no window")
+
+    app.extensions["gateway"].windows.acquire = broken
+    answer = call(app, "/things/kept")
+    assert (answer.status, answer.header("Content-Type")) == (500, ["application/problem+json"])
+    assert "no window" in caplog.text
+    assert memory.early_ones == []
+
+
 def test_limits_count_once_and_are_told() -> None:
     memory = Memory()
     service = limiter.limit("3/minute")(public(service_of(memory)))
@@ -155,11 +171,12 @@ def test_what_is_not_kept_is_forwarded_and_admitted_once() -> None:
         {"raw": "/things/../things/kept"},
         {"raw": "/things//kept"},
         {"headers": [("Via", "1.1 edge")]},
+        {"raw": "/things/kept%0A"},
         {"raw": "/thingskept"},
         {"HTTP_HOST": "a b"},
     ],
-    ids=["post", "body", "connection", "not-ascii", "dots", "empty-segment", "loop", "other-prefix",
-         "host"],
+    ids=["post", "body", "connection", "not-ascii", "dots", "empty-segment", "loop", "line-break",
+         "other-prefix", "host"],
 )  # fmt: skip
 def test_anything_out_of_the_ordinary_goes_by_flask(how: dict[str, Any]) -> None:
     early, by_flask, who = both(**how)
@@ -279,6 +296,50 @@ def test_a_fallback_outside_has_nothing_to_do() -> None:
     service, _ = stubbed(policies=[Fallback(), memory])
     call(make_app(public(service)), "/things/kept")
     assert memory.early_ones == ["/things/kept"]
+
+
+def test_a_policy_that_wraps_what_answers_early_is_not_passed_by() -> None:
+    seen: list[str] = []
+
+    def noting(following: Handler) -> Handler:
+        @functools.wraps(following)
+        def handle(request: UpstreamRequest) -> UpstreamResponse:
+            seen.append(request.target)
+            return following(request)
+
+        return handle
+
+    memory = Memory()
+    service, _ = stubbed(policies=[noting, Fallback(), memory])
+    call(make_app(public(service)), "/things/kept")
+    assert seen == ["/things/kept"]
+    assert memory.early_ones == []
+
+
+def test_a_view_put_around_forwarding_is_run() -> None:
+    memory = Memory()
+    app = make_app(public(service_of(memory)))
+    app.view_functions["things.forward"] = lambda _rest="": "of its own"
+    assert call(app, "/things/kept").body == b"of its own"
+    assert memory.early_ones == []
+
+
+def test_a_service_that_forwards_in_its_own_way_does() -> None:
+    class Own(Service):
+        def forward(self, *, timeouts: Timeouts | None = None) -> flask.Response:
+            return flask.Response("of its own")
+
+    memory = Memory()
+    service = Own("things", __name__, url_prefix="/things", upstream="http://a", policies=[memory])
+    assert call(make_app(public(service)), "/things/kept").body == b"of its own"
+    assert memory.early_ones == []
+
+
+def test_a_prefix_that_cannot_be_stripped_is_refused_as_ever() -> None:
+    options = {"strip_prefix": True, "allow_encoded_slashes": True}
+    early, by_flask, who = both(options=options, raw="/things%2Fkept")
+    assert who == []
+    assert (early.status, early.code) == (by_flask.status, by_flask.code) == (400, "ambiguous_path")
 
 
 def test_fields_that_only_the_outline_knows_are_not_told() -> None:

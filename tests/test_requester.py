@@ -13,9 +13,10 @@ from gateway.requester import Requester
 FIELDS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY")
 
 
-def requester(identity: Identity | None = None, host: str = "a.example", **environ: str) -> Any:
+def requester(identity: Identity | None = None, host: str = "a.example", **environ: Any) -> Any:
     """A requester whose request had these fields."""
-    edge = Edge("", False, "192.0.2.1", environ.pop("scheme", "http"), host)
+    trusted = bool(environ.pop("trusted", ""))
+    edge = Edge("", trusted, "192.0.2.1", environ.pop("scheme", "http"), host)
     return Requester({"gateway.edge": edge, "RAW_URI": "/a?b", **environ}, identity, FIELDS)
 
 
@@ -92,6 +93,37 @@ def test_a_token_beside_a_key_counts_as_it_is() -> None:
     assert one != requester(key, HTTP_X_API_KEY="k", HTTP_AUTHORIZATION="Bearer b").caller()
 
 
+@pytest.mark.parametrize("name", ["HTTP_X_FORWARDED_USER", "HTTP_X_CLIENT_CERT"])
+def test_who_a_trusted_proxy_says_it_is(name: str) -> None:
+    one, other = (requester(None, trusted="1", **{name: who}).caller([]) for who in ("ada", "bob"))
+    assert "" not in (one, other)
+    assert one != other
+    assert requester(None, **{name: "ada"}).caller() == ""  # no backend is told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTP_X_FORWARDED_PREFIX", "/shop"),
+        ("HTTP_X_FORWARDED_PORT", "8443"),
+        ("HTTP_X_ORIGINAL_HOST", "evil.example"),
+        ("HTTP_FORWARDED", "for=192.0.2.7;host=evil.example"),
+    ],
+)
+def test_urls_by_a_trusted_proxys_word(name: str, value: str) -> None:
+    assert requester(None, trusted="1", **{name: value}).way not in ("", requester(trusted="1").way)
+    assert requester(None, **{name: value}).way == ""
+
+
+def test_where_clients_are_is_no_part_of_the_way() -> None:
+    ways = {
+        requester(trusted="1", HTTP_FORWARDED=f"for={who};host=a, By={who};for={who}").way
+        for who in ("192.0.2.7", "198.51.100.7")
+    }
+    assert len(ways) == 1
+    assert requester(trusted="1", HTTP_X_FORWARDED_FOR="192.0.2.7").way == ""
+
+
 def test_cookies_count_beside_a_checked_credential() -> None:
     assert requester(ada()).caller() != requester(ada(), HTTP_COOKIE="a=1").caller()
 
@@ -103,7 +135,10 @@ def test_cookies_count_beside_a_checked_credential() -> None:
         ("session=x;theme=dark", "session=x"),
         ("seen=1", ""),
         ("session=y", None),
-        ("Session=x", ""),
+        ("Session=y", None),  # one and the same to ASP.NET,
+        ("seen=1; sess%69on=y", None),  # to PHP of old,
+        ("session[a]=y", None),  # and to any PHP
+        ("sessions=y", ""),
         ("a=b,session=x", "session=x"),
     ],
 )

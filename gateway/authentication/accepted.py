@@ -65,6 +65,13 @@ class AcceptedSchemes:
         hidden = frozenset[str]().union(*(scheme.hides for scheme in self.all()))
         return hidden | _CREDENTIALS | self._named | {"proxy-authorization"}
 
+    @property
+    def caller_fields(self) -> frozenset[str]:
+        """Names of the request fields that may say who asks, in lower case: also those that an
+        authorisation service decides by, which backends are sent."""
+        none = frozenset[str]()
+        return self.credential_fields.union(*(getattr(one, "reads", none) for one in self.all()))
+
     def kept_from(self, service: str) -> frozenset[str]:
         """Fields of clients that do not reach the backend of a service: credentials and what
         schemes write, also those of schemes that other services accept; of `Authorization` and

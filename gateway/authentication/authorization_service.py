@@ -76,6 +76,9 @@ class AuthorizationService:
         unsent: frozenset[str] = frozenset(),
     ) -> None:
         self.writes = options.writes
+        depends = options.cache_key if options.cache_key is not None else options.sends
+        #: Fields that its decisions are said to depend on, in lower case.
+        self.reads = frozenset(name.lower() for name in depends or ())
         self._options = options
         self._caller = caller
         self._path = options.place()[1]

@@ -20,6 +20,9 @@ from gateway.errors import BodyFailed, UpstreamError
 from gateway.exchange import Handler, UpstreamRequest, UpstreamResponse
 from gateway.response_bodies import StaticBody, TeedBody, is_whole
 
+# By these, the backend says that there is nothing for this caller, or nothing at all.
+_GONE = frozenset({401, 403, 404, 410, 451})
+
 
 @dataclass(slots=True)
 class _Question:
@@ -64,6 +67,7 @@ class Asking:
         sent = replace(request, headers=asking_anew(request, entry))
         ticket = self._shelf.ticket(visit.place)
         question = _Question(visit, sent, ticket, self._wall(), flight)
+        visit.asked = True
         try:
             response = self._following(sent)
         except UpstreamError as error:
@@ -119,7 +123,8 @@ class Asking:
         verdict = judge(question.sent, response, self._rules, asked_at=question.asked_at, now=now)
         if verdict.keep and question.ticket is not None:
             return self._keeping(question, response, verdict, now)
-        self._refused(question, verdict)
+        if not self._refused(question, verdict) and response.status in _GONE:
+            self._shelf.drop(visit.place)
         self._let_go(question.flight, "alone")
         told = [f"detail={verdict.why}"] if verdict.why else []
         return self._answers.passed(visit.request, response, "MISS", visit.status(*told))

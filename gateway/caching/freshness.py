@@ -142,7 +142,8 @@ class _Told:
 
 
 def _not_kept(told: _Told, why: str, *, once: bool = False) -> Verdict:
-    return Verdict(False, why, lasting=not once and told.status < 500)
+    # An error may be about this one request, by a field that no key holds, or about this moment.
+    return Verdict(False, why, lasting=not once and told.status < 400)
 
 
 def _unfit(request: UpstreamRequest, told: _Told) -> str:

@@ -10,11 +10,13 @@ from typing import Protocol
 from urllib.parse import unquote_plus
 
 from gateway.exchange import Asked
+from gateway.urls import folded
 
 # Raise it when a key is made of other parts: what was kept before is then under none.
 _LAYOUT = 1
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _ENCODED = re.compile("%[0-9A-Fa-f]{2}")
+_STRAY = re.compile("%(?![0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -49,7 +51,7 @@ class Keys:
         self._vary = tuple(sorted({name.lower() for name in options.vary}))
         self._shared = options.shared
         self._cookies = None if options.cookies is None else frozenset(options.cookies)
-        self._query = None if options.query is None else frozenset(options.query)
+        self._query = None if options.query is None else frozenset(map(folded, options.query))
         self._plain_query = options.query is None and not options.sort_query
         self._sorted = options.sort_query
 
@@ -62,7 +64,8 @@ class Keys:
             return None
         url = self.url(*requester.target)
         # The path that the backend gets counts as well: a policy may have changed it.
-        parts = [requester.origin, url, normalised(asked.target.partition("?")[0])]
+        path = normalised(asked.target.partition("?")[0])
+        parts = [requester.origin, requester.way, url, path]
         for name in self._vary:
             value = asked.field(name)
             if value is None:
@@ -118,8 +121,11 @@ def url_of(text: str) -> str:
 
 def normalised(text: str) -> str:
     """A path or query with each character written in one way only (RFC 3986 section 6.2.2): what
-    need not be percent-encoded is not, and what must be is in capitals."""
-    return _ENCODED.sub(_character, text) if "%" in text else text
+    need not be percent-encoded is not, and what must be is in capitals. As it is, where a `%`
+    encodes nothing: `%2%30` would become the `%20` of another."""
+    if "%" not in text or _STRAY.search(text):
+        return text
+    return _ENCODED.sub(_character, text)
 
 
 def _character(found: re.Match[str]) -> str:
@@ -133,12 +139,8 @@ def _name(pair: str) -> str:
 
 def _names(pair: str) -> Iterator[str]:
     """What backends of any kind may take for a parameter's name: some part them by a semicolon,
-    some read `a[]=1` as one of `a`. None of them may be had past the key."""
-    for part in pair.split(";"):
-        name = _name(part)
-        yield name
-        if "[" in name:
-            yield name.partition("[")[0]
+    for others see `folded`. None of them may be had past the key."""
+    return (folded(part.partition("=")[0]) for part in pair.split(";"))
 
 
 def _value(name: str, value: str) -> str:

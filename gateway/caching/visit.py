@@ -14,7 +14,7 @@ class Visit:
     """A request, what is kept for it, and how that may be used.
 
     fwd: why the upstream is asked, as RFC 9211 section 2.2 says it. collapsed: whether the request
-    waited for another one.
+    waited for another one. asked: whether it was itself sent upstream all the same.
     """
 
     request: UpstreamRequest
@@ -23,6 +23,7 @@ class Visit:
     standing: Standing = "stale"
     fwd: str = "uri-miss"
     collapsed: bool = False
+    asked: bool = False
 
     def look(self, now: float) -> None:
         """Settle how what is kept may be used."""
@@ -38,6 +39,6 @@ class Visit:
     def status(self, *told: str) -> str:
         """The parameters of Cache-Status for an answer that was asked for, or waited for."""
         parts = [f"fwd={self.fwd}", *told]
-        if self.collapsed:
-            parts.append("collapsed")
+        if self.collapsed:  # "if false, a new request had to be made" (section 2.6)
+            parts.append("collapsed=?0" if self.asked else "collapsed")
         return "; ".join(parts)

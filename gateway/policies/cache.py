@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gateway.caching import handler
 from gateway.caching.freshness import Rules
@@ -15,11 +15,49 @@ from gateway.exchange import Handler
 from gateway.policy import PolicyContext
 
 _OVERRIDABLE = ("must-revalidate", "no-cache", "no-store", "private", "set-cookie")
-_SECONDS = ("ttl", "negative_ttl", "stale_while_revalidate", "stale_if_error", "collapse")
-_NAMES = ("vary", "cookies", "query", "override")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # Parts, and answers about something else.
 _UNKEPT = frozenset({206, 304})
+
+
+def _is_seconds(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
+def _is_all(value: Any, kind: type) -> bool:
+    """Whether it is a collection of these, and can be gone through more than once."""
+    if not isinstance(value, Collection) or isinstance(value, str):
+        return False
+    return all(isinstance(one, kind) for one in value)
+
+
+def _is_names(value: Any) -> bool:
+    return _is_all(value, str)
+
+
+# What options must be, and how that is said.
+_KINDS: dict[tuple[str, ...], tuple[Callable[[Any], bool], str]] = {
+    ("ttl", "negative_ttl", "stale_while_revalidate", "stale_if_error"): (
+        lambda value: value is None or _is_seconds(value),
+        "seconds from 0",
+    ),
+    ("collapse",): (_is_seconds, "seconds from 0"),
+    ("vary", "override"): (_is_names, "a collection of names, such as ['a', 'b']"),
+    ("cookies", "query"): (
+        lambda value: value is None or _is_names(value),
+        "a collection of names, such as ['a', 'b']",
+    ),
+    ("statuses",): (lambda value: _is_all(value, int), "a collection, such as [200, 404]"),
+    ("shared", "sort_query", "client_no_cache"): (
+        lambda value: isinstance(value, bool),
+        "True or False",
+    ),
+    ("version",): (lambda value: isinstance(value, str), "text"),
+    ("max_bytes",): (
+        lambda value: value is None or (type(value) is int and value >= 0),
+        "from 0, in bytes",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +76,7 @@ class Cache:
         credential or a cookie is kept for that caller alone.
     cookies: names of the cookies that say who asks; None: all. An empty one ignores cookies.
     query: names of the parameters that count; None: all. sort_query: whatever their order.
-    version: another one, such as that of a release, and nothing kept before is used.
+    version: another one, such as that of a release, and nothing kept under others is used.
     stale_while_revalidate, stale_if_error: for how many seconds longer an answer may be used while
         a new one is fetched beside the requests, and where that fails: 500, 502, 503, 504, an open
         circuit, no answer. At least, as `ttl`; None: only as the backend says (RFC 5861).
@@ -46,7 +84,7 @@ class Cache:
         `must-revalidate`, and `set-cookie`, whose answers are then kept without that field.
     client_no_cache: let any client have an answer fetched anew: `no-cache`, `max-age`, `min-fresh`,
         `Pragma` in its request count, and `max-stale`. `no-store` and `only-if-cached` always do.
-    max_bytes: longest body that is kept; None: CACHE_ENTRY_BYTES.
+    max_bytes: longest body that is kept, an eighth of CACHE_BYTES at most; None: CACHE_ENTRY_BYTES.
     collapse: seconds for which requests for what is being fetched wait for it, on all workers that
         share the store, before they ask by themselves; 0: they do not wait.
 
@@ -84,30 +122,27 @@ class Cache:
 
     def faults(self, context: PolicyContext) -> list[str]:
         """What is wrong with the options."""
-        return self._wrong_kinds() or self._wrong_values()
+        found = {
+            name: f"{name}={getattr(self, name)!r} must be {kind}"
+            for names, (is_right, kind) in _KINDS.items()
+            for name in names
+            if not is_right(getattr(self, name))
+        }
+        return [*found.values(), *self._wrong_values(found.keys())]
 
-    def _wrong_kinds(self) -> list[str]:
+    def _wrong_values(self, strange: Set[str]) -> list[str]:
+        """What is wrong with options that are of the right kind, as all but `strange` are."""
         found = []
-        for name in _NAMES:
-            if isinstance(getattr(self, name), str):
-                found.append(f"{name} must be a collection, such as [{getattr(self, name)!r}]")
-        for name in _SECONDS:
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                found.append(f"{name}={value!r} must be seconds from 0")
-        return found
-
-    def _wrong_values(self) -> list[str]:
-        found = []
-        if self.max_bytes is not None and self.max_bytes < 0:
-            found.append(f"max_bytes={self.max_bytes!r} must be from 0")
-        if wrong := sorted(name for name in self.vary if not _TOKEN.fullmatch(name) or name == "*"):
+        names = () if "vary" in strange else self.vary
+        if wrong := sorted(name for name in names if not _TOKEN.fullmatch(name) or name == "*"):
             found.append(f"vary: {wrong} are no names of fields")
-        if unknown := sorted(set(self.override) - set(_OVERRIDABLE)):
+        names = () if "override" in strange else self.override
+        if unknown := sorted(set(names) - set(_OVERRIDABLE)):
             found.append(f"override: {unknown} are none of {', '.join(_OVERRIDABLE)}")
-        if any(not 200 <= one <= 599 or one in _UNKEPT for one in self.statuses):
+        statuses = () if "statuses" in strange else self.statuses
+        if any(not 200 <= one <= 599 or one in _UNKEPT for one in statuses):
             found.append("statuses must be from 200 to 599, less 206 and 304")
-        if self.shared and self.cookies is not None:
+        if self.shared is True and self.cookies is not None:
             found.append("cookies say who asks, which does not matter for what is shared")
         return found
 
@@ -116,11 +151,13 @@ class Cache:
         settings = context.settings
         store = open_responses(settings, context.commons)
         name = settings.VIA_PSEUDONYM or "gatehouse"
-        rules = self.rules(settings.CACHE_ENTRY_BYTES)
+        # A store that is to hold more than a few answers takes no longer ones.
+        rules = self.rules(settings.CACHE_ENTRY_BYTES, settings.CACHE_BYTES // 8)
         return handler.Cached(following, context.service, self, rules, store, name)
 
-    def rules(self, longest: int) -> Rules:
-        """What is to be kept, and for how long. longest: body that is kept, if not said here."""
+    def rules(self, longest: int, most: int) -> Rules:
+        """What is to be kept, and for how long. longest: body that is kept, if not said here. most:
+        the longest that the store takes."""
         return Rules(
             ttl=self.ttl,
             negative_ttl=self.negative_ttl,
@@ -128,5 +165,5 @@ class Cache:
             while_revalidating=self.stale_while_revalidate,
             if_error=self.stale_if_error,
             override=frozenset(self.override),
-            max_bytes=longest if self.max_bytes is None else self.max_bytes,
+            max_bytes=min(longest if self.max_bytes is None else self.max_bytes, most),
         )

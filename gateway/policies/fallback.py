@@ -14,7 +14,15 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.errors import UpstreamError
-from gateway.exchange import Asked, Early, Handler, Headers, UpstreamRequest, UpstreamResponse
+from gateway.exchange import (
+    Asked,
+    Early,
+    Handler,
+    Headers,
+    UpstreamRequest,
+    UpstreamResponse,
+    early_of,
+)
 from gateway.policies.last_answer import LastAnswers
 from gateway.policy import PolicyContext
 from gateway.replay import ReplayableBody
@@ -156,7 +164,7 @@ class _Guarded:
         self._following = following
         self._name = context.service
         #: See exchange.Early: an answer from memory is none of a failure.
-        self.early: Early | None = getattr(following, "early", None)
+        self.early: Early | None = early_of(following)
         if self.early is not None and options.statuses:
             self.early = partial(_unless, frozenset(options.statuses), self.early)
         self._answers: LastAnswers | None = None

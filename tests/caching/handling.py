@@ -113,7 +113,7 @@ def cached(
 ) -> Cached:
     """A cache with these options. clocks: of Cached."""
     policy = Cache(**options)
-    rules = policy.rules(1 << 16)
+    rules = policy.rules(1 << 16, 1 << 16)
     shelf = store() if kept is None else kept
     return Cached(backend, service, policy, rules, shelf, "edge", **clocks or {})
 

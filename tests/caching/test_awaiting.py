@@ -174,11 +174,13 @@ def test_a_slow_client_holds_nobody_for_long() -> None:
     handler = cached(backend, clocks={"monotonic": clock, "wall": clock}, collapse=0.5)
     slow = handler(asking())
     with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(whole, handler)
+        second = pool.submit(handler, asking())
         while not second.done():
             clock.now += 0.25
             time.sleep(0.01)
-        assert second.result() == ("MISS", b"answer")
+    came = second.result()
+    assert (header(came, "X-Cache"), b"".join(came.body)) == ("MISS", b"answer")
+    assert header(came, "Cache-Status") == "edge; fwd=uri-miss; stored; collapsed=?0"
     assert b"".join(slow.body) == b"answer"
 
 

@@ -275,6 +275,30 @@ def test_a_mark_outlives_no_change_of_the_clock() -> None:
     assert label(handler(asking())) == "MISS"
 
 
+def test_a_request_that_is_refused_stands_in_nobodys_way() -> None:
+    backend = Backend()
+    handler = cached(backend)
+    backend.says(None, status=406)
+    read(handler(asking(("Accept", "nothing"))))
+    backend.says()
+    read(handler(asking()))
+    assert label(handler(asking())) == "HIT"
+
+
+@pytest.mark.parametrize(("status", "then"), [(429, "STALE"), (403, "503"), (404, "503")])
+def test_what_a_refusal_leaves_of_what_is_kept(status: int, then: str) -> None:
+    clock = Clock()
+    backend = Backend()
+    handler = cached(backend, clocks={"wall": clock}, stale_if_error=600)
+    read(handler(asking()))
+    clock.now += 61
+    backend.says("no-store", status=status)
+    assert handler(asking()).status == status
+    backend.says(None, status=503)
+    response = handler(asking())
+    assert (label(response) if response.status == 200 else str(response.status)) == then
+
+
 def test_an_error_is_no_habit() -> None:
     backend = Backend()
     backend.says(None, status=500)

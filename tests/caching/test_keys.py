@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from gateway import Cache, Identity, UpstreamRequest
 from gateway.caching.keys import Keys, _joined, codings, normalised, path_of, url_of
+from gateway.edge.origin import Edge
 from gateway.exchange import Headers
+from gateway.requester import Requester
 from tests.support.outline import outline, requester
 
 
@@ -120,6 +122,34 @@ def test_parameters_that_do_not_count_make_no_other_key() -> None:
     assert key(one, query=["a"]) == key(other, query=["a"])
 
 
+@pytest.mark.parametrize("evil", ["%2%30", "%%320", "%%32%30", "%2%300", "a%2%46"])
+def test_what_encodes_nothing_is_not_made_to(evil: str) -> None:
+    for target in ("/things/{}", "/things?q={}"):
+        for meant in ("%20", "%200", "a%2F"):
+            assert of(target.format(evil)) != of(target.format(meant))
+
+
+@pytest.mark.parametrize(
+    "name", ["ID", "[id]", "id]", "%20id", "+id", "id%00x", "id[]", "id[a]", "x;id", "%5Bid%5D"]
+)
+def test_what_some_backend_takes_for_a_parameter_counts(name: str) -> None:
+    evil, none = (outline(target=f"/things?{query}") for query in (f"{name}=evil", "x=1"))
+    assert key(evil, query=["id"])[0] != key(none, query=["id"])[0]
+
+
+def test_what_a_trusted_proxy_says_of_the_url_counts() -> None:
+    def way(trusted: bool, shared: bool, **fields: str) -> bytes:
+        edge = Edge("192.0.2.1", trusted, "192.0.2.1", "http", "gateway.example")
+        asker = Requester({"RAW_URI": "/things", "gateway.edge": edge, **fields}, None, ())
+        return key(outline(asker=asker), shared=shared)[0]
+
+    for shared in (True, False):
+        usual = way(True, shared)
+        assert usual != way(True, shared, HTTP_X_FORWARDED_PREFIX="//evil.example")
+        assert usual == way(False, shared, HTTP_X_FORWARDED_PREFIX="//evil.example")
+        assert (usual == way(True, shared, HTTP_X_FORWARDED_USER="ada")) == shared
+
+
 def test_fields_by_which_answers_differ() -> None:
     def vary(*headers: tuple[str, str]) -> bytes:
         return key(outline(headers=list(headers)), vary=["Accept-Language"])[0]
@@ -184,7 +214,8 @@ def test_urls_as_they_are_typed() -> None:
     assert url_of("a/b") == "/a/b"
     assert path_of("/a?b=http://c") == "/a"
     assert path_of("http://gateway.example") == "/"
-    assert normalised("/%e4%41/%zz%2") == "/%E4A/%zz%2"
+    assert normalised("/%e4%41/") == "/%E4A/"
+    assert normalised("/%e4%41/%zz%2") == "/%e4%41/%zz%2"
 
 
 PARTS = st.lists(st.text(alphabet="0123:a%", max_size=4), max_size=4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -15,6 +14,7 @@ from gateway.caching.freshness import Rules
 from gateway.caching.handler import Cached
 from gateway.caching.memory import MemoryResponses
 from gateway.caching.tiers import TieredResponses
+from gateway.edge.origin import Edge
 from gateway.exchange import Headers, UpstreamRequest, UpstreamResponse
 from gateway.policies.cache import Cache
 from gateway.requester import Requester
@@ -155,7 +155,7 @@ def test_of_what_is_still_coming_there_are_no_ranges() -> None:
 
     store = TieredResponses(MemoryResponses(1 << 20), 0)
     handler = Cached(following, "things", Cache(), Rules(), store, wall=lambda: now[0])
-    edge = SimpleNamespace(scheme="http", host="things.test")
+    edge = Edge("192.0.2.1", False, "192.0.2.1", "http", "things.test")
     environ = {"gateway.edge": edge, "RAW_URI": "/things/7", "PATH_INFO": "/things/7"}
     request = replace(
         outline(headers=[("Range", "bytes=2-4")]), requester=Requester(environ, None, ())

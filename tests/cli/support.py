@@ -9,6 +9,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from gateway.cli import group
+
 ROOT = Path(__file__).resolve().parents[2]
 FLASK = Path(sys.executable).with_name("flask")
 SECRET = "a secret of tests, longer than thirty-two bytes"
@@ -58,6 +62,13 @@ class Folder:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def here(self, *words: str, **environ: str) -> Done:
+        """The same in this process, for commands that load no application: many times as quick."""
+        unset = dict.fromkeys(os.environ, None)
+        done = CliRunner().invoke(group, words, env={**unset, **environ}, prog_name="flask gateway")
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
 
     def read(self, name: str) -> str:
         """The text of a file of `blueprints`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ from tests.database.test_schema import set_version
 class Desk:
     """An operator with a database."""
 
-    def __init__(self, folder: Folder, url: str) -> None:
-        self._folder = folder
+    def __init__(self, run: Callable[..., Done], url: str) -> None:
+        self._run = run
         self.url = url
 
     def run(self, *words: str, **environ: str) -> Done:
         """`flask gateway` with these words. No other setting is needed."""
-        return self._folder.run(*words, **{"DATABASE_URL": self.url, **environ})
+        return self._run(*words, **{"DATABASE_URL": self.url, **environ})
 
     def good(self, *words: str, **environ: str) -> str:
         """What it prints, for a command that works."""
@@ -49,13 +50,20 @@ class Desk:
 @pytest.fixture
 def desk(shared: Folder, database_url: str) -> Desk:
     """An operator with a database of each kind."""
-    return Desk(shared, database_url)
+    sqlite = database_url.startswith("sqlite")
+    return Desk(shared.here if sqlite else shared.run, database_url)
 
 
 @pytest.fixture
 def small(shared: Folder, tmp_path: Path) -> Desk:
     """An operator with an empty folder for a database."""
-    return Desk(shared, f"sqlite:///{tmp_path / 'records.db'}")
+    return Desk(shared.here, f"sqlite:///{tmp_path / 'records.db'}")
+
+
+@pytest.fixture
+def apart(shared: Folder, tmp_path: Path) -> Desk:
+    """The same, whose commands are processes as in real life."""
+    return Desk(shared.run, f"sqlite:///{tmp_path / 'records.db'}")
 
 
 def test_a_keys_life(desk: Desk) -> None:
@@ -174,29 +182,29 @@ def test_a_key_that_there_is_not(small: Desk) -> None:
         assert small.fault("keys", command, "0" * 12) == "there is no key 000000000000"
 
 
-def test_the_tables(small: Desk) -> None:
-    done = small.run("db", "current")
+def test_the_tables(apart: Desk) -> None:
+    done = apart.run("db", "current")
     assert (done.code, done.out) == (1, "")
     assert "is not there: run `flask gateway db upgrade`" in done.err
-    assert "run `flask gateway db upgrade`" in small.fault("keys", "list")
-    assert small.good("db", "upgrade") == "The tables went from none to 0001.\n"
-    assert small.good("db", "upgrade") == "The tables are as they should be (0001).\n"
-    assert small.good("db", "current") == "found 0001, needed 0001\n"
-    set_version(small.url, "9999")
-    done = small.run("db", "current")
+    assert "run `flask gateway db upgrade`" in apart.fault("keys", "list")
+    assert apart.good("db", "upgrade") == "The tables went from none to 0001.\n"
+    assert apart.good("db", "upgrade") == "The tables are as they should be (0001).\n"
+    assert apart.good("db", "current") == "found 0001, needed 0001\n"
+    set_version(apart.url, "9999")
+    done = apart.run("db", "current")
     assert (done.code, done.out) == (1, "found 9999, needed 0001\n")
     for words in (["db", "upgrade"], ["keys", "list"]):
         assert (
-            small.fault(*words) == "DATABASE_URL: its tables are newer (9999) than this code (0001)"
+            apart.fault(*words) == "DATABASE_URL: its tables are newer (9999) than this code (0001)"
         )
 
 
-def test_the_release_command_of_the_procfile(small: Desk) -> None:
+def test_the_release_command_of_the_procfile(apart: Desk) -> None:
     root = Path(__file__).resolve().parents[2]
     lines = dict(line.split(": ", 1) for line in (root / "Procfile").read_text().splitlines())
     flask, *options, gateway, group, command = lines["release"].split()
     assert (flask, options, gateway) == ("flask", ["--app", "app"], "gateway")
-    assert small.good(group, command, FLASK_APP="app").startswith("The tables went from none")
+    assert apart.good(group, command, FLASK_APP="app").startswith("The tables went from none")
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,14 @@ from tests.support.outline import make_context, outline
         ({"stale_if_error": float("nan")}, "stale_if_error=nan must be seconds from 0"),
         ({"collapse": -1}, "collapse=-1 must be seconds from 0"),
         ({"max_bytes": -1}, "max_bytes=-1 must be from 0"),
-        ({"vary": "Accept"}, "vary must be a collection, such as ['Accept']"),
-        ({"query": "page"}, "query must be a collection, such as ['page']"),
+        ({"ttl": "60"}, "ttl='60' must be seconds from 0"),
+        ({"collapse": None}, "collapse=None must be seconds from 0"),
+        ({"vary": "Accept"}, "vary='Accept' must be a collection of names, such as"),
+        ({"override": None}, "override=None must be a collection of names, such as"),
+        ({"query": [1]}, "query=[1] must be a collection of names, such as"),
+        ({"statuses": 200}, "statuses=200 must be a collection, such as [200, 404]"),
+        ({"shared": "no"}, "shared='no' must be True or False"),
+        ({"version": 3}, "version=3 must be text"),
         ({"vary": ["*", "a b"]}, "vary: ['*', 'a b'] are no names of fields"),
         ({"override": ["privat"]}, "override: ['privat'] are none of must-revalidate, no-cache,"),
         ({"statuses": {206}}, "statuses must be from 200 to 599, less 206 and 304"),
@@ -37,6 +43,20 @@ def test_faults(options: dict[str, Any], fault: str) -> None:
     found = policy_faults([Cache(**options)], make_context())
     assert len(found) == 1
     assert found[0].startswith(f"Cache: {fault}")
+
+
+def test_all_faults_are_told_at_once() -> None:
+    policy: Any = Cache
+    options = {"ttl": "60", "version": 3, "vary": ["*"], "override": "private", "statuses": [99]}
+    found = policy_faults([policy(**options)], make_context())
+    words = [fault.removeprefix("Cache: ").replace("=", " ").replace(":", " ") for fault in found]
+    assert [fault.split()[0] for fault in words] == [
+        "ttl",
+        "override",
+        "version",
+        "vary",
+        "statuses",
+    ]
 
 
 def test_all_options_together() -> None:
@@ -57,11 +77,12 @@ def test_all_options_together() -> None:
         collapse=0,
     )
     assert policy_faults([policy], make_context()) == []
-    rules = policy.rules(1000)
+    rules = policy.rules(1000, 2000)
     assert (rules.ttl, rules.negative_ttl, rules.max_bytes) == (300, 5, 0)
     assert (rules.while_revalidating, rules.if_error) == (30, 0)
     assert rules.override == {"private", "set-cookie"}
-    assert Cache().rules(1000).max_bytes == 1000
+    assert Cache().rules(1000, 2000).max_bytes == 1000
+    assert Cache(max_bytes=3000).rules(1000, 2000).max_bytes == 2000
 
 
 def test_it_stands_before_what_repeats() -> None:

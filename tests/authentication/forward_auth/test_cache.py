@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from gateway import Cache, ForwardAuth, require
 from gateway.authentication.authorization_service import Denial
 from gateway.authentication.decisions import Decisions, NoDecision
 from gateway.testing import ScriptedUpstream, Send, Until
 from tests.authentication.forward_auth.support import ALLOWED, DENIED, House, build
 from tests.support.messages import response
-from tests.support.wsgi import call
+from tests.support.wsgi import call, make_app, stubbed
 
 ME = ("Authorization", "Bearer me")
 
@@ -231,3 +232,21 @@ def test_without_a_key_nothing_is_shared() -> None:
     decisions: Decisions[str] = Decisions(lambda _: 60.0, 3, 1.0)
     assert decisions.settle(None, lambda: "a") == "a"
     assert decisions.settle(None, lambda: "b") == "b"
+
+
+@pytest.mark.parametrize("field", ["sends", "cache_key"])
+def test_a_field_that_decides_parts_answers_that_are_kept(
+    upstream: ScriptedUpstream, field: str
+) -> None:
+    upstream.respond(response(b"204 No Content"))  # it names nobody
+    options: dict[str, Any] = {field: ["X-Session"]}
+    forward = ForwardAuth(upstream.url, **options)
+    service, backend = stubbed(
+        backend=lambda *_asked: (200, {"Content-Length": "2"}, b"ok"),
+        authentication=[forward],
+        policies=[Cache(ttl=60)],
+    )
+    app = make_app(require()(service))
+    for who, times in (("ada", 1), ("ada", 1), ("bob", 2)):
+        assert call(app, "/things/7", headers=[("X-Session", who)]).status == 200
+        assert len(backend.requests) == times
