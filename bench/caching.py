@@ -1,7 +1,7 @@
 """The bench of caching: what a kept answer costs beside Flask's hello-world, and among many.
 
-Two gateways keep 100 and 100,000 answers of 4 KiB. Both and hello-world are loaded in turn, round
-by round; the median of the ratios within a round counts. Exit code 0: no error and every target
+Gateways keep 100 and 100,000 answers of 4 KiB. They and hello-world are loaded in turn, round by
+round; the median of the ratios within a round counts. Exit code 0: no error and every target
 met; 1: not so; 2: cannot run.
 """
 

@@ -27,12 +27,12 @@ from processes import free_ports, running
 FEW = 100
 #: Room for the answers of the full gateway, with what keeps them in order, in bytes.
 ROOM = 2 * 1024**3
-#: What is compared with what, and its most CPU as a multiple. Many beside few may differ by what
-#: two equal servers differ by.
+#: What is compared with what, and its most CPU as a multiple. Few and many are both read from the
+#: shared store, and may differ by what two equal servers differ by.
 TARGETS = {
     "anonymous": ("hello", 1.15),
     "guarded": ("hello", 1.15),
-    "many": ("anonymous", 1.05),
+    "many": ("stored", 1.05),
 }
 ROW = "{:<10} {:>9} {:>10} {:>7} {:>12} {:>7} {:>7}"
 
@@ -66,24 +66,28 @@ def _started(
 ) -> dict[str, tuple[Contender, int, Bench]]:
     """By name, what is loaded, its process, and how."""
     secret = new_secret()
-    backend, *ports = free_ports(4)
+    backend, *ports = free_ports(5)
     stack.enter_context(running(backend_command(backend), backend, base_environment(), folder))
     plain = Bench(chosen.seconds, chosen.connections, bearer(secret))
     kept = replace(plain, paths=FEW, marker="X-Cache: HIT")
     nobody = replace(kept, authorization="X-Nobody: asks")
     one = hello(ports[0], chosen.worker_class)
-    few, full = (
-        _gateway(port, chosen.worker_class, f"http://127.0.0.1:{backend}", secret, folder / name)
-        for port, name in zip(ports[1:], ("few", "full"), strict=True)
+    where = f"http://127.0.0.1:{backend}"
+    few, stored, full = (
+        _gateway(port, chosen.worker_class, where, secret, folder / name)
+        for port, name in zip(ports[1:], ("few", "stored", "full"), strict=True)
     )
+    # Nothing is ready in the worker: every answer is read from the store, as most of many are.
+    stored = replace(stored, environment={**stored.environment, "CACHE_WORKER_BYTES": "0"})
     pids = {
         each.port: stack.enter_context(running(each.command, each.port, each.environment, folder))
-        for each in (one, few, full)
+        for each in (one, few, stored, full)
     }
     asked = {
         "hello": (one, plain),
         "anonymous": (replace(few, name="anonymous", path="/anonymous/bench-kept/{}"), nobody),
         "guarded": (replace(few, name="guarded", path="/guarded/bench-kept/{}"), kept),
+        "stored": (replace(stored, name="stored", path="/anonymous/bench-kept/{}"), nobody),
         "many": (
             replace(full, name="many", path="/anonymous/bench-kept/{}"),
             replace(nobody, paths=chosen.many),

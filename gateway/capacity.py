@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from gateway.errors import ClientGone, NotSent
 from gateway.exchange import Exchange
@@ -20,7 +21,8 @@ WAIT = 1.0
 
 class Capacity:
     """The `size` requests that this worker forwards at once, and `waiting` ones that may wait to
-    be; other workers have their own. Half of those that wait may be held back by a limit."""
+    be; other workers have their own. Half of those that wait may be held back by a limit, or wait
+    for the answer to another one."""
 
     __slots__ = ("_held", "_slots", "_waiting")
 
@@ -46,6 +48,7 @@ class Capacity:
                 raise _busy()
             exchange.placed = True
             exchange.endings.append(self._slots.release)
+            exchange.aside = partial(_Aside, self, exchange, abandoned)
             if waited and abandoned():
                 raise ClientGone
 
@@ -55,17 +58,32 @@ class Capacity:
 
         Raises NotSent if half of the places are taken by such requests, or all by any.
         """
-        if not self._held.take(0):
+        if not self.hold():
             raise _busy()
         try:
-            if not self._waiting.take(0):
-                raise _busy()
-            try:
-                yield
-            finally:
-                self._waiting.release()
+            yield
         finally:
-            self._held.release()
+            self.let_go()
+
+    def hold(self) -> bool:
+        """Take such a place, if there is one."""
+        if not self._held.take(0):
+            return False
+        if self._waiting.take(0):
+            return True
+        self._held.release()
+        return False
+
+    def let_go(self) -> None:
+        """Give it back."""
+        self._waiting.release()
+        self._held.release()
+
+    def leave(self, exchange: Exchange) -> None:
+        """Give a request's place to forward to another one."""
+        exchange.endings.remove(self._slots.release)
+        exchange.placed = False
+        self._slots.release()
 
     def _wait(self) -> bool:
         if not self._waiting.take(0):
@@ -74,6 +92,33 @@ class Capacity:
             return self._slots.take(time.monotonic() + WAIT)
         finally:
             self._waiting.release()
+
+
+class _Aside:
+    """A request that waits for another one, in one of the places to wait in; where there is none,
+    it keeps its own."""
+
+    def __init__(
+        self, capacity: Capacity, exchange: Exchange, abandoned: Callable[[], bool]
+    ) -> None:
+        self._capacity = capacity
+        self._exchange = exchange
+        self._abandoned = abandoned
+        self._holds = capacity.hold()
+        if self._holds:
+            exchange.endings.append(self.over)
+            capacity.leave(exchange)
+
+    def over(self) -> None:
+        """See exchange.Aside."""
+        if self._holds:
+            self._holds = False
+            self._capacity.let_go()
+
+    def back(self) -> None:
+        """See exchange.Aside."""
+        self.over()
+        self._capacity.enter(self._exchange, self._abandoned)
 
 
 def _busy() -> NotSent:

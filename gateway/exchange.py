@@ -115,6 +115,19 @@ class ResponseBody(Protocol):
     def close(self) -> None: ...
 
 
+class Aside(Protocol):
+    """A request that has given its place to others for as long as it waits for something else than
+    an upstream. To be told how that ended; both may be called more than once."""
+
+    def over(self) -> None:
+        """Nothing is forwarded any more."""
+        ...
+
+    def back(self) -> None:
+        """It is forwarded all the same. Raises NotSent if no place comes free, or ClientGone."""
+        ...
+
+
 @dataclass(slots=True)
 class Exchange:
     """The record of one request, from arrival to the last byte; the access log is made of it.
@@ -142,8 +155,10 @@ class Exchange:
     cache: str = ""
     #: Limits that would have refused the request, were they not on trial.
     dry_run: list[str] = field(default_factory=list)
-    #: Whether the request has its place among those its worker forwards.
+    #: Whether the request has its place among those its worker forwards, and how to give it to
+    #: others while it waits for something else; None where there is nothing to give.
     placed: bool = False
+    aside: Callable[[], Aside] | None = None
     #: What is to be done at the request's end, however that comes.
     endings: list[Callable[[], None]] = field(default_factory=list)
 

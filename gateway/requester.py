@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from gateway.authentication.identity import Identity
 
 # Schemes whose credential says nothing that their identity does not, and how it begins in
-# Authorization. In other fields credentials count as they are: who checked them is not said.
-_TOLD = {"jwt": "bearer", "oidc": "bearer", "introspection": "bearer", "basic": "basic"}
+# Authorization. In other fields credentials count as they are: who checked them is not said. So do
+# opaque tokens: their server may tell a backend more of them than the gateway (RFC 7662, 2.2).
+_TOLD = {"jwt": "bearer", "oidc": "bearer", "basic": "basic"}
 _AUTHORIZATION, _COOKIE = "HTTP_AUTHORIZATION", "HTTP_COOKIE"
 # What trusted proxies say, and backends are told: who asks, and by which URL.
 _CALLERS = tuple(sorted(map(environ_name, CALLERS)))

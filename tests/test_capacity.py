@@ -270,3 +270,61 @@ def test_services_without_a_place_of_their_own() -> None:
     service, _ = open_service()
     backup = Service("backup", __name__, url_prefix=None, upstream="http://backup.internal")
     assert call(make_app(service, backup), "/things/7").status == 200
+
+
+def test_who_stands_aside_leaves_his_place_and_takes_it_again() -> None:
+    capacity = Capacity(1, waiting=2)
+    first, second = record(), record()
+    capacity.enter(first, still_there)
+    assert first.aside is not None
+    aside = first.aside()
+    assert (first.placed, capacity.taken) == (False, 0)
+    capacity.enter(second, still_there)
+    second.end()
+    aside.back()
+    aside.back()
+    assert (first.placed, capacity.taken) == (True, 1)
+    first.end()
+    assert (capacity.taken, first.endings) == (0, [])
+
+
+def test_without_a_place_to_stand_it_keeps_its_own() -> None:
+    capacity = Capacity(2, waiting=2)  # half of those that may wait: one
+    first, second = record(), record()
+    for one in (first, second):
+        capacity.enter(one, still_there)
+        assert one.aside is not None
+    standing = [one.aside() for one in (first, second) if one.aside is not None]
+    assert (first.placed, second.placed, capacity.taken) == (False, True, 1)
+    for aside in standing:
+        aside.over()
+        aside.over()
+    assert capacity.hold()
+    assert not capacity.hold()
+
+
+def test_whose_place_was_taken_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.capacity.WAIT", 0.05)
+    capacity = Capacity(1, waiting=2)
+    first, second = record(), record()
+    capacity.enter(first, still_there)
+    assert first.aside is not None
+    aside = first.aside()
+    capacity.enter(second, still_there)
+    with pytest.raises(NotSent, match="worker_busy"):
+        aside.back()
+    first.end()
+    second.end()
+    assert capacity.taken == 0
+    assert capacity.hold()
+
+
+def test_whoever_ends_while_it_stands_aside_keeps_no_place() -> None:
+    capacity = Capacity(1, waiting=2)
+    first = record()
+    capacity.enter(first, still_there)
+    assert first.aside is not None
+    first.aside()
+    first.end()
+    assert capacity.taken == 0
+    assert capacity.hold()

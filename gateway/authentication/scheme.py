@@ -21,8 +21,9 @@ class Scheme(Protocol):
 
     name: what services and identities call it. needs: what a client is told to send, such as
     "a token". challenge: for `WWW-Authenticate`, without an error; empty for none. hides: fields
-    that are its credential and never reach a backend. writes: fields that it alone may write, so
-    what a client sends under these names is dropped. Both in lower case.
+    that are its credential and never reach a backend; kept answers are told apart by them. writes:
+    fields that it alone may write, so what a client sends under these names is dropped. Both in
+    lower case.
     """
 
     name: str

@@ -23,6 +23,9 @@ from gateway.response_bodies import StaticBody, TeedBody, is_whole
 # By these, the backend says that there is nothing for this caller, or nothing at all.
 _GONE = frozenset({401, 403, 404, 410, 451})
 
+#: What Cache-Status says where answers were not kept, and this one is not either.
+PASSED = "fwd=bypass; detail=passed"
+
 
 @dataclass(slots=True)
 class _Question:
@@ -123,6 +126,8 @@ class Asking:
         verdict = judge(question.sent, response, self._rules, asked_at=question.asked_at, now=now)
         if verdict.keep and question.ticket is not None:
             return self._keeping(question, response, verdict, now)
+        if visit.passed:  # it is marked already
+            return self._answers.passed(visit.request, response, "BYPASS", PASSED)
         if not self._refused(question, verdict) and response.status in _GONE:
             self._shelf.drop(visit.place)
         self._let_go(question.flight, "alone")

@@ -86,18 +86,27 @@ class Collapsing:
         self.end(flight, "again")
         return None
 
-    def turn(self, key: bytes, end: float, abandoned: Callable[[], bool]) -> Flight | Outcome:
+    def turn(
+        self,
+        key: bytes,
+        end: float,
+        abandoned: Callable[[], bool],
+        stand_aside: Callable[[], object] = lambda: None,
+    ) -> Flight | Outcome:
         """Be the one who asks, or wait until that is over, or until the monotonic time `end`.
+        stand_aside: called before it waits.
 
         Whoever gets a Flight calls `end` with it, whatever happens, and looks first whether what he
         asks for came in the meantime. Raises ClientGone if the client leaves while it waits.
         """
         flight, own = self._flight(key)
         if not own:
+            stand_aside()
             return self._follow(flight, end, abandoned)
         if self._lead(flight):
             return flight
         try:
+            stand_aside()
             return self._watch(flight, end, abandoned)
         finally:
             self.end(flight, "again")

@@ -14,7 +14,7 @@ from lmdb import CorruptedError
 
 from gateway.caching.claims import Claims
 from gateway.caching.names import as_bytes, group_of
-from gateway.caching.records import TABLES, Record, Records, beginnings, record
+from gateway.caching.records import TABLES, Record, Records, beginnings, record, short_answer
 from gateway.caching.store import Found, Purge, Ticket
 from gateway.state import EmbeddedStore, StoreError, StoreFull
 from gateway.state.files import DAMAGES, Layout
@@ -77,7 +77,9 @@ class EmbeddedResponses:
                 stamp = bytes(stored)
                 if stamp == known:
                     return Found(stamp, None)
-                data = Records(transaction, opened).data(key, stamp)
+                data = short_answer(transaction, opened.tables[b"bodies"], key, stamp)
+                if data is None:
+                    data = Records(transaction, opened).data(key, stamp)
         except DAMAGES:
             self._begin_anew()
             return None

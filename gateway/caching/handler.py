@@ -8,9 +8,9 @@ from typing import Protocol
 
 from gateway import parallel
 from gateway.caching.answers import Answers
-from gateway.caching.asking import Asking
+from gateway.caching.asking import PASSED, Asking
 from gateway.caching.collapsing import Collapsing, Flight, Outcome
-from gateway.caching.conditions import FOR_ORIGINS, selected
+from gateway.caching.conditions import CONDITIONAL, FOR_ORIGINS, selected
 from gateway.caching.freshness import NOTHING, Rules, Wants, standing, wants
 from gateway.caching.invalidating import invalidate
 from gateway.caching.keys import KeyOptions, Keys
@@ -22,6 +22,8 @@ from gateway.errors import NotSent
 from gateway.exchange import Asked, Handler, UpstreamRequest, UpstreamResponse
 
 _READING = frozenset({"GET", "HEAD"})
+# By these, less than the whole answer may come.
+_PARTS = CONDITIONAL | {"range"}
 
 
 class Options(KeyOptions, Protocol):
@@ -127,15 +129,23 @@ class Cached:
         """The answer to a request that passes as it is, and whose answer is not kept."""
         request, place = visit.request, visit.place
         names = {name.lower() for name, _ in request.headers}
-        if place.is_passed(self._wall()):
-            return self._pass(request, "fwd=bypass; detail=passed")
+        visit.passed = place.is_passed(self._wall())
+        if visit.passed:
+            if not names.isdisjoint(_PARTS) or visit.wants.no_store or request.method == "HEAD":
+                return self._go_by(visit, PASSED)
+            visit.back()
+            return self._asking.ask(visit)  # this answer may be one to keep
         if names & FOR_ORIGINS:
-            return self._pass(request, "fwd=request")
+            return self._go_by(visit, "fwd=request")
         if place.entry is None and "range" in names:
-            return self._pass(request, visit.status("detail=range"))
+            return self._go_by(visit, visit.status("detail=range"))
         if visit.wants.no_store or (place.entry is None and request.method == "HEAD"):
-            return self._pass(request, visit.status(), "MISS")
+            return self._go_by(visit, visit.status(), "MISS")
         return None
+
+    def _go_by(self, visit: Visit, status: str, label: str = "BYPASS") -> UpstreamResponse:
+        visit.back()
+        return self._pass(visit.request, status, label)
 
     def _pass(
         self, request: UpstreamRequest, status: str, label: str = "BYPASS"
@@ -154,8 +164,11 @@ class Cached:
         end = min(self._monotonic() + self._wait, visit.request.deadline)
         answer = None
         while answer is None:
-            turn = self._collapsing.turn(visit.place.key, end, visit.request.abandoned)
+            turn = self._collapsing.turn(
+                visit.place.key, end, visit.request.abandoned, visit.stand_aside
+            )
             answer = self._lead(visit, turn) if isinstance(turn, Flight) else self._go(visit, turn)
+        visit.over()
         return answer
 
     def _lead(self, visit: Visit, flight: Flight) -> UpstreamResponse | None:
@@ -166,6 +179,7 @@ class Cached:
             place = visit.place
             asks = place.key == flight.key and not place.is_passed(self._wall())
             if answer is None and asks and self._is_awaited(visit):
+                visit.back()
                 return self._asking.ask(visit, flight)
         except BaseException:
             self._collapsing.end(flight, "again")
@@ -188,6 +202,7 @@ class Cached:
         """The upstream's answer, where nobody is to be waited for; None where somebody is."""
         answer = self._untouched(visit)
         if answer is None and (alone or not self._is_awaited(visit)):
+            visit.back()
             answer = self._asking.ask(visit)
         return answer
 

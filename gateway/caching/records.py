@@ -31,7 +31,8 @@ _NUMBER = struct.Struct(">I")
 # Checksums of head and end, and of the answer; its length, that of its names; its key.
 _CHECK = struct.Struct("<I")
 _HEAD = struct.Struct("<III16s")
-_END = _CHECK.size + _HEAD.size
+_WHOLE_HEAD = struct.Struct("<IIII16s")
+_END = _WHOLE_HEAD.size
 # So many parts are read one by one.
 _FEW = 4
 # A name may have 511 bytes.
@@ -97,6 +98,25 @@ def beginnings(purge: Purge) -> list[bytes]:
     return [b"u%b\0" % what, b"u%b?" % what]
 
 
+def short_answer(transaction: Any, bodies: Any, key: bytes, stamp: bytes) -> bytes | None:
+    """What `Records.data` gives, for an answer of few parts that is as it was put; None for all
+    others. Most answers are short, and what is read here is read all the time.
+
+    transaction: one with buffers. bodies: the table."""
+    stored = transaction.get(stamp, None, bodies)
+    if stored is None or len(stored) < _END:
+        return None
+    _, check, size, named, owner = _WHOLE_HEAD.unpack_from(stored)
+    cut = size + named - len(stored) + _END
+    if owner != key or not 0 <= cut <= size or cut > _FEW * PART:
+        return None
+    numbers = range(-(-cut // PART))
+    parts = [transaction.get(stamp + _NUMBER.pack(each), b"", bodies) for each in numbers]
+    parts.append(stored[_END : _END + size - cut])
+    data = b"".join(parts)
+    return data if check == zlib.crc32(data) else None
+
+
 class _Head(NamedTuple):
     check: int
     size: int
@@ -121,22 +141,9 @@ class Records:
         stored = self._head(stamp)
         if stored is None:
             return None
-        check, size, named, owner = _HEAD.unpack_from(stored, _CHECK.size)
-        cut = size + named - (len(stored) - _END)
-        if 0 <= cut <= size and cut <= _FEW * PART:
-            data = self._short(stamp, stored, cut, size)
-        else:
-            data = self._piece(stamp, stored, 0, size)
+        check, size, _, owner = _HEAD.unpack_from(stored, _CHECK.size)
+        data = self._piece(stamp, stored, 0, size)
         return data if owner == key and check == zlib.crc32(data) else None
-
-    def _short(self, stamp: bytes, stored: Any, cut: int, size: int) -> bytes:
-        """An answer of few parts, without the cursor that would cost more than they do."""
-        parts = [
-            self._transaction.get(stamp + _NUMBER.pack(number), b"", db=self._bodies)
-            for number in range(-(-cut // PART))
-        ]
-        parts.append(stored[_END : _END + size - cut])
-        return b"".join(parts)
 
     def _head(self, stamp: bytes) -> Any:
         stored = self._transaction.get(stamp, db=self._bodies)

@@ -126,15 +126,14 @@ class TieredResponses:
         return kept
 
     def _again(self, key: bytes) -> bool:
-        """Whether a key was read not long ago."""
-        with self._lock:
-            if key in self._once:
-                del self._once[key]
-                return True
-            self._once[key] = None
-            if len(self._once) > _ONCE:
-                self._once.popitem(last=False)
-            return False
+        """Whether a key was read not long ago. Each step is whole by itself: no lock is needed."""
+        if key in self._once:
+            self._once.pop(key, None)
+            return True
+        self._once[key] = None
+        if len(self._once) > _ONCE:
+            self._once.popitem(last=False)
+        return False
 
     def _forget(self, key: bytes) -> None:
         with self._lock:

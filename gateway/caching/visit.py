@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.caching.freshness import NOTHING, Standing, Wants, standing
 from gateway.caching.storing import Place
-from gateway.exchange import UpstreamRequest
+from gateway.exchange import Aside, UpstreamRequest
 
 
 @dataclass(slots=True)
@@ -14,7 +14,8 @@ class Visit:
     """A request, what is kept for it, and how that may be used.
 
     fwd: why the upstream is asked, as RFC 9211 section 2.2 says it. collapsed: whether the request
-    waited for another one. asked: whether it was itself sent upstream all the same.
+    waited for another one. asked: whether it was itself sent upstream all the same. passed: whether
+    answers were not kept until now, so that nobody waits for this one.
     """
 
     request: UpstreamRequest
@@ -24,6 +25,24 @@ class Visit:
     fwd: str = "uri-miss"
     collapsed: bool = False
     asked: bool = False
+    passed: bool = False
+    _aside: Aside | None = None
+
+    def stand_aside(self) -> None:
+        """Give the request's place among those that are forwarded to another one: it waits."""
+        if self._aside is None and self.request.exchange.aside is not None:
+            self._aside = self.request.exchange.aside()
+
+    def back(self) -> None:
+        """Take a place again, to be forwarded. Raises NotSent or ClientGone."""
+        aside, self._aside = self._aside, None
+        if aside is not None:
+            aside.back()
+
+    def over(self) -> None:
+        """It is answered, and waits no more."""
+        if self._aside is not None:
+            self._aside.over()
 
     def look(self, now: float) -> None:
         """Settle how what is kept may be used."""

@@ -12,6 +12,7 @@ import pytest
 
 from gateway import UpstreamRequest, UpstreamResponse
 from gateway.caching.handler import Cached
+from gateway.capacity import Capacity
 from gateway.errors import ClientGone, ConnectFailed
 from tests.caching.handling import FRESH, Backend, Clock, Pieces, cached, header, label, says, store
 from tests.caching.test_handler import asking
@@ -236,3 +237,51 @@ def test_what_must_be_asked_for_each_time_is_asked_side_by_side() -> None:
     pool.shutdown()
     assert came[0] == ("MISS", b"answer")
     assert {told for told, _ in came[1:]} <= {"REVALIDATED", "MISS"}
+
+
+def test_who_waits_gives_his_place_to_others() -> None:
+    gate = Gate(lambda: says(FRESH), never)
+    handler = cached(gate, kept=store())
+    capacity = Capacity(2, waiting=2 * CROWD)
+    free: list[bool] = []
+
+    def ask(handler: Cached) -> tuple[str, bytes]:
+        request = outline(seconds=PATIENT)
+        capacity.enter(request.exchange, lambda: False)
+        told = whole(handler, request)
+        request.exchange.end()
+        return told
+
+    pool, asked = crowd(gate, handler, ask)
+    with pool:
+        # All but the one who asks have gone aside: there is a place for whoever comes.
+        free.append(wait_for(lambda: capacity.taken == 1, 20))
+        gate.open.set()
+        assert [one.result(20)[1] for one in asked] == [b"answer"] * CROWD
+    assert free == [True]
+    assert capacity.taken == 0
+    assert capacity.hold()
+
+
+def test_who_has_waited_in_vain_takes_a_place_again() -> None:
+    gate = Gate(lambda: says("no-store"), lambda: says("no-store"))
+    capacity = Capacity(CROWD, waiting=2 * CROWD)
+    handler = cached(gate, kept=store())
+    seen: list[bool] = []
+
+    def ask(handler: Cached) -> tuple[str, bytes]:
+        request = outline(seconds=PATIENT)
+        capacity.enter(request.exchange, lambda: False)
+        told = whole(handler, request)
+        seen.append(request.exchange.placed)
+        request.exchange.end()
+        return told
+
+    pool, asked = crowd(gate, handler, ask)
+    with pool:
+        assert wait_for(lambda: capacity.taken == 1, 20)
+        gate.open.set()
+        for one in asked:
+            one.result(20)
+    assert seen == [True] * CROWD
+    assert capacity.taken == 0

@@ -398,3 +398,30 @@ def test_the_tee_is_closed_at_the_requests_end() -> None:
     response = cached(Backend(lambda _: says(FRESH, Pieces(b"one"))))(request)
     assert isinstance(response.body, TeedBody)
     assert response.body in request.exchange.bodies
+
+
+def test_what_may_be_kept_again_is_kept() -> None:
+    backend = Backend()
+    backend.says("private", set_cookie="a=1")
+    handler = cached(backend)
+    handler(asking())
+    backend.says(FRESH)
+    again = handler(asking())
+    assert (label(again), header(again, "Cache-Status")) == ("MISS", "edge; fwd=uri-miss; stored")
+    read(again)
+    assert label(handler(asking())) == "HIT"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [("If-None-Match", '"x"'), ("Range", "bytes=0-1"), ("Cache-Control", "no-store")],
+    ids=lambda field: str(field[0]),
+)
+def test_a_request_for_less_passes_as_it_is(field: tuple[str, str]) -> None:
+    backend = Backend()
+    backend.says("private")
+    handler = cached(backend)
+    handler(asking())
+    backend.says(FRESH)
+    assert label(handler(asking(field))) == "BYPASS"
+    assert backend.last(field[0].lower()) == field[1]

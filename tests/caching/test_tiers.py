@@ -399,3 +399,25 @@ def test_a_child_begins_with_nothing_ready(far: Watched) -> None:
         child.join(10)
         child.close()
     assert ready(worker, [KEY]) == [KEY]
+
+
+def test_of_a_near_store_what_was_read_once_is_not_ready() -> None:
+    store = Watched()
+    mine, other = TieredResponses(store, 1 << 20), TieredResponses(store, 1 << 20)
+    assert other.put(KEY, entry(), url=URL, tags=(), ticket=other.ticket(URL))
+    for _ in range(4):
+        assert mine.get(KEY) == entry()
+    nothing_known = [known for known in store.reads if not known]
+    assert (len(nothing_known), len(store.reads)) == (2, 4)
+
+
+def test_what_was_read_once_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.caching.tiers._ONCE", 2)
+    store = Watched()
+    mine, other = TieredResponses(store, 1 << 20), TieredResponses(store, 1 << 20)
+    keys = [bytes([number]) * 16 for number in range(3)]
+    for key in keys:
+        assert other.put(key, entry(), url=URL, tags=(), ticket=other.ticket(URL))
+    for key in [*keys, keys[0], keys[0]]:  # the first one was forgotten by then
+        assert mine.get(key) == entry()
+    assert store.reads == [b""] * 5
