@@ -162,4 +162,5 @@ def test_body_cut_short_is_never_a_whole_request(
     assert not any(received.complete for received in upstream.requests)
     assert upstream.wait_until(lambda: len(upstream.closed) == upstream.connections)
     assert exchange(gateway.port, request(b"/plain/next")).body == b"ok"
-    assert upstream.requests[-1].target == b"/plain/next"
+    # The one cut short may have reached it only now.
+    assert b"/plain/next" in [received.target for received in upstream.requests]
