@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 from flask.cli import ScriptInfo
 
+from gateway.cli.plainly import failing_plainly
 from gateway.configuration import load_settings
 from gateway.errors import ConfigurationError
 
@@ -18,28 +16,15 @@ if TYPE_CHECKING:
     from gateway.caching.store import Purge
     from gateway.caching.tiers import TieredResponses
 
-P = ParamSpec("P")
+
+def _fault(error: Exception) -> str | None:
+    from gateway.caching.store import StoreFault  # only if used
+
+    known = isinstance(error, StoreFault)
+    return f"the store of kept answers cannot be used: {error}" if known else None
 
 
-def _failing_plainly(command: Callable[P, None]) -> Callable[P, None]:
-    """A command that says in a line why it cannot be done; exit code 1."""
-    # The worker's log says it, too; a command says it once.
-    logging.getLogger("gateway.caching").addHandler(logging.NullHandler())
-
-    @functools.wraps(command)
-    def wrapped(*arguments: P.args, **options: P.kwargs) -> None:
-        from gateway.caching.store import StoreFault
-
-        try:
-            command(*arguments, **options)
-        except ConfigurationError as error:
-            click.echo(str(error), err=True)
-            raise SystemExit(1) from None
-        except StoreFault as error:
-            click.echo(f"- the store of kept answers cannot be used: {error}", err=True)
-            raise SystemExit(1) from None
-
-    return wrapped
+_failing_plainly = failing_plainly("gateway.caching", _fault)
 
 
 @click.group("cache")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli import plainly
 from gateway.configuration import load_settings
 from gateway.database import DatabaseError, SchemaError
 from gateway.errors import ConfigurationError
@@ -16,27 +14,13 @@ from gateway.errors import ConfigurationError
 if TYPE_CHECKING:
     from gateway.database.engine import Database
 
-P = ParamSpec("P")
+
+def _fault(error: Exception) -> str | None:
+    return f"DATABASE_URL: {error}" if isinstance(error, DatabaseError) else None
 
 
-def failing_plainly(command: Callable[P, None]) -> Callable[P, None]:
-    """A command that says in a line what is wrong with settings or database; exit code 1."""
-
-    # The worker's log says it, too; a command says it once.
-    logging.getLogger("gateway.database").addHandler(logging.NullHandler())
-
-    @functools.wraps(command)
-    def wrapped(*arguments: P.args, **options: P.kwargs) -> None:
-        try:
-            command(*arguments, **options)
-        except ConfigurationError as error:
-            click.echo(str(error), err=True)
-            raise SystemExit(1) from None
-        except DatabaseError as error:
-            click.echo(f"- DATABASE_URL: {error}", err=True)
-            raise SystemExit(1) from None
-
-    return wrapped
+#: A command that says in a line what is wrong with settings or database; exit code 1.
+failing_plainly = plainly.failing_plainly("gateway.database", _fault)
 
 
 def database_url() -> str:
