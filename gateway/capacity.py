@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from gateway.errors import ClientGone, NotSent
-from gateway.exchange import Exchange
+from gateway.exchange import Aside, Exchange
 from gateway.slots import Slots
 
 #: Seconds for which a request waits: enough for a burst, which is nothing to refuse.
@@ -48,7 +47,7 @@ class Capacity:
                 raise _busy()
             exchange.placed = True
             exchange.endings.append(self._slots.release)
-            exchange.aside = partial(_Aside, self, exchange, abandoned)
+            exchange.aside = self.stand_aside
             if waited and abandoned():
                 raise ClientGone
 
@@ -78,6 +77,10 @@ class Capacity:
         """Give it back."""
         self._waiting.release()
         self._held.release()
+
+    def stand_aside(self, exchange: Exchange, abandoned: Callable[[], bool]) -> Aside:
+        """See Exchange.aside."""
+        return _Aside(self, exchange, abandoned)
 
     def leave(self, exchange: Exchange) -> None:
         """Give a request's place to forward to another one."""

@@ -155,10 +155,11 @@ class Exchange:
     cache: str = ""
     #: Limits that would have refused the request, were they not on trial.
     dry_run: list[str] = field(default_factory=list)
-    #: Whether the request has its place among those its worker forwards, and how to give it to
-    #: others while it waits for something else; None where there is nothing to give.
+    #: Whether the request has its place among those its worker forwards, and what gives it to
+    #: others while it waits for something else; None where there is nothing to give. It is told
+    #: the exchange: one that knew it would be a cycle, which only the collector could free.
     placed: bool = False
-    aside: Callable[[], Aside] | None = None
+    aside: Callable[[Exchange, Callable[[], bool]], Aside] | None = None
     #: What is to be done at the request's end, however that comes.
     endings: list[Callable[[], None]] = field(default_factory=list)
 

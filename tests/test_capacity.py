@@ -277,7 +277,7 @@ def test_who_stands_aside_leaves_his_place_and_takes_it_again() -> None:
     first, second = record(), record()
     capacity.enter(first, still_there)
     assert first.aside is not None
-    aside = first.aside()
+    aside = first.aside(first, still_there)
     assert (first.placed, capacity.taken) == (False, 0)
     capacity.enter(second, still_there)
     second.end()
@@ -294,7 +294,7 @@ def test_without_a_place_to_stand_it_keeps_its_own() -> None:
     for one in (first, second):
         capacity.enter(one, still_there)
         assert one.aside is not None
-    standing = [one.aside() for one in (first, second) if one.aside is not None]
+    standing = [one.aside(one, still_there) for one in (first, second) if one.aside is not None]
     assert (first.placed, second.placed, capacity.taken) == (False, True, 1)
     for aside in standing:
         aside.over()
@@ -309,7 +309,7 @@ def test_whose_place_was_taken_meanwhile_is_refused(monkeypatch: pytest.MonkeyPa
     first, second = record(), record()
     capacity.enter(first, still_there)
     assert first.aside is not None
-    aside = first.aside()
+    aside = first.aside(first, still_there)
     capacity.enter(second, still_there)
     with pytest.raises(NotSent, match="worker_busy"):
         aside.back()
@@ -324,7 +324,7 @@ def test_whoever_ends_while_it_stands_aside_keeps_no_place() -> None:
     first = record()
     capacity.enter(first, still_there)
     assert first.aside is not None
-    first.aside()
+    first.aside(first, still_there)
     first.end()
     assert capacity.taken == 0
     assert capacity.hold()

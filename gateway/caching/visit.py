@@ -30,8 +30,9 @@ class Visit:
 
     def stand_aside(self) -> None:
         """Give the request's place among those that are forwarded to another one: it waits."""
-        if self._aside is None and self.request.exchange.aside is not None:
-            self._aside = self.request.exchange.aside()
+        exchange = self.request.exchange
+        if self._aside is None and exchange.aside is not None:
+            self._aside = exchange.aside(exchange, self.request.abandoned)
 
     def back(self) -> None:
         """Take a place again, to be forwarded. Raises NotSent or ClientGone."""
