@@ -8,17 +8,15 @@ without a credential and with each kind; the median of the ratios within a round
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from starting import parser, run
+from starting import finish, parser, run
 
 
 def options() -> argparse.Namespace:
     """The command line."""
-    made = parser(__doc__, seconds=2, rounds=5)
-    return made.parse_args()
+    return parser(__doc__, seconds=2, rounds=5).parse_args()
 
 
 def main() -> int:
@@ -33,10 +31,7 @@ def measured(chosen: argparse.Namespace, folder: Path) -> int:
     from schemes import compare, passed, told
 
     found = compare(chosen, folder)
-    print("\n".join(told(found)))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=2) + "\n")
-    return 0 if passed(found) else 1
+    return finish(told(found), found, passed(found), chosen.json)
 
 
 if __name__ == "__main__":

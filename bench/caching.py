@@ -8,11 +8,10 @@ met; 1: not so; 2: cannot run.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from starting import parser, run
+from starting import finish, parser, run
 
 
 def options() -> argparse.Namespace:
@@ -34,10 +33,7 @@ def measured(chosen: argparse.Namespace, folder: Path) -> int:
     from hits import compare, lines, passed
 
     found = compare(chosen, folder)
-    print("\n".join(lines(found)))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=2) + "\n")
-    return 0 if passed(found) else 1
+    return finish(lines(found), found, passed(found), chosen.json)
 
 
 if __name__ == "__main__":

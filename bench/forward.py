@@ -7,11 +7,10 @@ of the rounds counts. Exit code 0: no error and every target met; 1: not so; 2: 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from starting import parser, run
+from starting import finish, parser, run
 
 CONTENDERS = ("hello", "gatehouse", "resilient", "fastapi")
 
@@ -36,11 +35,8 @@ def measured(chosen: argparse.Namespace, folder: Path) -> int:
     from arena import compare
 
     summaries = compare(chosen, chosen.only or CONTENDERS, folder)
-    print("\n".join(report.lines(summaries)))
-    if chosen.json:
-        result = report.as_json(summaries, {**vars(chosen), "json": str(chosen.json)})
-        chosen.json.write_text(json.dumps(result, indent=2) + "\n")
-    return 0 if report.passed(summaries) else 1
+    result = report.as_json(summaries, {**vars(chosen), "json": str(chosen.json)})
+    return finish(report.lines(summaries), result, report.passed(summaries), chosen.json)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 # sniffio and httptools are optional to httpx and uvicorn, which are much slower without them.
 PACKAGES = {"jwt": "pyjwt"}
@@ -35,6 +37,14 @@ def parser(description: str | None, *, seconds: float, rounds: int) -> argparse.
     made.add_argument("--rounds", type=int, default=rounds, help="measured runs of each kind")
     made.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
     return made
+
+
+def finish(lines: Iterable[str], result: Mapping[str, Any], passed: bool, file: Path | None) -> int:
+    """Print a report, and write the result where that is wanted; the exit code."""
+    print("\n".join(lines))
+    if file:
+        file.write_text(json.dumps(result, indent=2) + "\n")
+    return 0 if passed else 1
 
 
 def end(_signal: int, _frame: FrameType | None) -> None:

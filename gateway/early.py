@@ -27,7 +27,6 @@ from gateway.urls import raw_target, strip_prefix
 if TYPE_CHECKING:
     from gateway.application import Gateway
     from gateway.authentication.accepted import AcceptedSchemes
-    from gateway.service import Runtime
 
 # Fields that reach a backend as the client wrote them. Others may be the gateway's own by then.
 _PLAIN = {
@@ -46,14 +45,13 @@ class _Asked:
     __slots__ = ("_environ", "exchange", "method", "requester", "target")
 
     def __init__(
-        self, environ: dict[str, Any], exchange: Exchange, runtime: Runtime, requester: Requester
+        self, environ: dict[str, Any], exchange: Exchange, path: str, requester: Requester
     ) -> None:
         self._environ = environ
         self.exchange = exchange
         self.method: str = environ["REQUEST_METHOD"]
         self.requester = requester
-        path, query = requester.target
-        path = strip_prefix(path, runtime.strip)
+        query = requester.target[1]
         self.target = path if query is None else f"{path}?{query}"
 
     def field(self, name: str) -> str | None:
@@ -85,14 +83,15 @@ class EarlyAnswers:
         path: str = environ["PATH_INFO"]
         if not path.startswith(self._prefixes) or not _plain(environ):
             return None
-        place = self._place(path, environ)
-        if place is None:
+        found = self._place(path, environ)
+        if found is None:
             return None
+        place, upstream_path = found
         exchange: Exchange = environ["gateway.exchange"]
         if not self._admission.ahead(environ):
             return None
         requester = Requester(environ, environ.get("gateway.identity"), place.runtime.credentials)
-        response = place.early(_Asked(environ, exchange, place.runtime, requester))
+        response = place.early(_Asked(environ, exchange, upstream_path, requester))
         if response is None:
             return None
         start(
@@ -101,18 +100,20 @@ class EarlyAnswers:
         )
         return response.body
 
-    def _place(self, path: str, environ: dict[str, Any]) -> EarlyPlace | None:
-        """Where a request belongs, once nothing is wrong with it; what is, Flask will tell."""
+    def _place(self, path: str, environ: dict[str, Any]) -> tuple[EarlyPlace, str] | None:
+        """Where a request belongs, and its path for the upstream, once nothing is wrong with it;
+        what is, Flask will tell."""
         try:
             place, rule = self._matched(path, environ["REQUEST_METHOD"])
-            if place is not None:
-                examine(environ, place.route)
-                refuse_loop(environ, place.runtime.via)
-                strip_prefix(raw_target(environ)[0], place.runtime.strip)
-                note_route(environ, place.route, rule)
+            if place is None:
+                return None
+            examine(environ, place.route)
+            refuse_loop(environ, place.runtime.via)
+            upstream_path = strip_prefix(raw_target(environ)[0], place.runtime.strip)
+            note_route(environ, place.route, rule)
         except HTTPException:
             return None
-        return place
+        return place, upstream_path
 
     def _matched(self, path: str, method: str) -> tuple[EarlyPlace | None, str]:
         """What routing would say: the place, and the rule."""

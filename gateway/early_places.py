@@ -13,13 +13,12 @@ from gateway.authorization.parts import Decision, leaves
 from gateway.exchange import Early, early_of
 from gateway.rate_limiting import limiter
 from gateway.rate_limiting.deciding import EndpointLimits
-from gateway.service import Service
+from gateway.service import Runtime, Service
 
 if TYPE_CHECKING:
     from gateway.application import Gateway
     from gateway.authentication.accepted import AcceptedSchemes
     from gateway.routes import Route
-    from gateway.service import Runtime
 
 _SIGNALS = (
     flask.request_started,
