@@ -51,7 +51,8 @@ class Load:
         while not self._over.is_set():
             try:
                 connection = Connection(self._address)
-            except (ConnectionRefusedError, FileNotFoundError):
+            except (ConnectionRefusedError, ConnectionResetError, FileNotFoundError):
+                # A reset before connect() has returned: the listener closed during the handshake.
                 self.refused += 1
                 return
             except OSError as error:

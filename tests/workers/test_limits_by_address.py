@@ -6,17 +6,27 @@ from collections import Counter
 
 import pytest
 
-from tests.support.client import exchange
+from tests.support.client import Address, Connection
 from tests.support.gunicorn import Gateway, start_gateway, wait_for
 from tests.support.wsgi import bearer
 
 LIMIT, WORKERS = 20, 4
 
 
+def status(address: Address, data: bytes) -> int:
+    """The status of the answer, once the connection has ended: all that the request held has been
+    given back by then."""
+    with Connection(address) as connection:
+        connection.send(data)
+        reply = connection.read_reply()
+        connection.read_to_end()
+    return reply.status
+
+
 def ask(running: Gateway, token: str, times: int) -> Counter[int]:
     """Ask so often, one after the other, each on a connection of its own."""
     head = f"GET /own/x HTTP/1.1\r\nHost: own\r\nConnection: close\r\n{token}\r\n\r\n"
-    return Counter(exchange(running.address, head.encode()).status for _ in range(times))
+    return Counter(status(running.address, head.encode()) for _ in range(times))
 
 
 @pytest.mark.parametrize("worker_class", ["gevent", "gthread"])
