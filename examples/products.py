@@ -1,72 +1,21 @@
-"""Products: the catalogue, with reviews and related products."""
+"""Products: the catalogue, with reviews, related products and recommendations for a user."""
 
 import hashlib
 from dataclasses import replace
 
-from examples.backend import Backend, Record, Reply, Request
+from examples.backend import Backend, Refusal, Reply, Request
+from examples.catalogue import PRODUCTS, REVIEWS, TASTES
 from examples.collection import Collection, listing, now
 from examples.serving import main
-
-
-def _product(
-    number: int, name: str, category: str, price: str, stock: int, **details: str
-) -> Record:
-    slug = name.lower().replace(" ", "-")
-    return {
-        "id": number,
-        "sku": f"GH-{number:04}",
-        "name": name,
-        "category": category,
-        "price": price,
-        "currency": "EUR",
-        "stock": stock,
-        "images": {
-            "thumbnail": f"https://images.example.com/{slug}-160.jpg",
-            "large": f"https://images.example.com/{slug}-1600.jpg",
-        },
-        "specifications": details,
-    }
-
-
-def _review(number: int, product_id: int, stars: int, author: str, text: str, day: str) -> Record:
-    return {
-        "id": number,
-        "product_id": product_id,
-        "stars": stars,
-        "author": author,
-        "text": text,
-        "created_at": f"{day}T10:00:00Z",
-    }
-
 
 products = Collection(
     "/api/v1/products",
     "product",
-    [
-        _product(1, "Oak desk lamp", "home", "129.00", 14, material="Oak", height="42 cm"),
-        _product(2, "Mechanical keyboard", "office", "249.00", 6, layout="ISO", keys="84"),
-        _product(
-            3, "Pour-over coffee set", "kitchen", "48.90", 32, material="Glass", volume="0.6 l"
-        ),
-        _product(4, "Cast iron pan", "kitchen", "64.50", 21, diameter="26 cm", weight="2.3 kg"),
-        _product(5, "Linen tea towels", "kitchen", "24.90", 80, material="Linen", pieces="3"),
-        _product(6, "Monitor stand", "office", "79.00", 0, material="Steel", load="15 kg"),
-        _product(7, "Wool throw", "home", "99.00", 11, material="Merino", size="130 x 180 cm"),
-    ],
+    PRODUCTS,
     required=("name", "price"),
-    fresh=lambda: {"currency": "EUR", "stock": 0, "images": {}, "specifications": {}},
+    fresh=lambda: {"currency": "EUR", "stock": 0, "images": [], "specifications": {}},
 )
-reviews = Collection(
-    "",
-    "review",
-    [
-        _review(1, 1, 5, "Mei T.", "Warm light, and it does not wobble.", "2025-01-12"),
-        _review(2, 1, 4, "Daniel W.", "Lovely lamp; the cable could be longer.", "2025-02-03"),
-        _review(3, 3, 5, "Amara O.", "My mornings are better now.", "2025-03-28"),
-        _review(4, 4, 3, "Lukas B.", "Good pan, heavy.", "2025-04-16"),
-    ],
-    fresh=lambda: {"created_at": now()},
-)
+reviews = Collection("", "review", REVIEWS, fresh=lambda: {"created_at": now()})
 
 backend = Backend("products")
 backend.post("/api/v1/products")(products.create)
@@ -116,6 +65,21 @@ def related(request: Request, number: int) -> Reply:
         if each["id"] != number and each.get("category") == category
     ]
     return kept(request, listing(others, request), f"product-{number}")
+
+
+@backend.get("/api/v1/products/recommendations")
+def recommendations(request: Request) -> Reply:
+    """What the user of `?user_id=` may like: in stock, the category of their taste first.
+
+    Of one user, so no shared cache may keep it.
+    """
+    user = request.query.get("user_id", "")
+    if not (user.isascii() and user.isdecimal() and len(user) < 19):
+        raise Refusal(400, "user_id must be a whole number.")
+    taste = TASTES.get(int(user))
+    offered = [each for each in products.records.values() if each["stock"]]
+    offered.sort(key=lambda each: each.get("category") != taste)
+    return replace(listing(offered, request), headers={"Cache-Control": "private, max-age=30"})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,12 @@ curl "$BASE/api/v1/products?limit=2"
 printf '\n--- It is kept: asked again, the answer says X-Cache: HIT, and its Age\n'
 curl -i "$BASE/api/v1/products?limit=2"
 
+printf '\n--- A product page, made of what three requests to the backend say\n'
+curl "$BASE/web/v1/products/2"
+
+printf '\n--- The same product for a phone\n'
+curl "$BASE/mobile/v1/products/2?fields=name,price,thumbnail"
+
 printf '\n--- A user is not public: 401\n'
 curl -i "$BASE/api/v1/users/1"
 """
@@ -22,6 +28,9 @@ curl -H "Authorization: Bearer $READER" "$BASE/api/v1/users/1"
 
 printf '\n--- An order; requested_by is the identity that the gateway passed on\n'
 curl -H "Authorization: Bearer $READER" "$BASE/api/v1/orders/1001"
+
+printf '\n--- A dashboard: four services, one answer\n'
+curl -H "Authorization: Bearer $READER" "$BASE/api/v1/dashboard/1"
 
 printf '\n--- A reader may not create a payment: 403\n'
 curl -i -H "Authorization: Bearer $READER" -H 'Content-Type: application/json' \

@@ -266,11 +266,40 @@ def test_an_unpaid_order_is_not_refunded(orders: Running) -> None:
 def test_a_product_has_images_reviews_and_relatives() -> None:
     with backend("products") as running:
         product = running.ask("GET", "/api/v1/products/3").json
-        assert product["images"]["thumbnail"].startswith("https://images.example.com/")
+        assert len(product["images"]) == 3
+        for image in product["images"]:
+            assert image["thumbnail_url"].startswith("https://images.example.com/")
+            assert image["full_url"] != image["thumbnail_url"]
         assert product["specifications"]
+        assert product["full_description"].startswith(product["description"])
         assert running.ask("GET", "/api/v1/products/1/reviews").json["total"] == 2
         related = running.ask("GET", "/api/v1/products/3/related").json["items"]
         assert [each["id"] for each in related] == [4, 5]
+        # More than the ten and the eight that a page shows.
+        assert running.ask("GET", "/api/v1/products/2/reviews").json["total"] == 12
+        assert running.ask("GET", "/api/v1/products/2/related").json["total"] == 9
+
+
+def test_recommendations_are_of_one_user() -> None:
+    with backend("products") as running:
+        path = "/api/v1/products/recommendations"
+        cook = running.ask("GET", f"{path}?user_id=1&limit=3")
+        assert [each["category"] for each in cook.json["items"]] == ["kitchen"] * 3
+        assert cook.headers["Cache-Control"] == "private, max-age=30"
+        clerk = running.ask("GET", f"{path}?user_id=2").json
+        assert clerk["items"][0]["category"] == "office"
+        assert all(each["stock"] for each in clerk["items"])
+        assert running.ask("GET", f"{path}?user_id=99").json["total"] == clerk["total"]
+        for nobody in ("", "?user_id=", "?user_id=x"):
+            assert running.ask("GET", path + nobody).status == 400
+
+
+def test_unread_notifications_of_a_user() -> None:
+    with backend("notifications") as running:
+        path = "/api/v1/notifications?user_id=1"
+        assert [each["id"] for each in running.ask("GET", path).json["items"]] == [1, 4]
+        unread = running.ask("GET", path + "&unread=true").json
+        assert ([each["id"] for each in unread["items"]], unread["total"]) == ([4], 1)
 
 
 def test_the_catalogue_says_how_long_it_may_be_kept() -> None:
