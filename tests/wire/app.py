@@ -6,6 +6,7 @@ Run under gunicorn as `tests.wire.app:app`; each service reads its upstream from
 from __future__ import annotations
 
 from gateway import Cache, Service, Timeouts, create_app, public, require
+from gateway.transforms import Query, RequestHeaders, ResponseHeaders, StandardHeaders
 
 SERVICES = (
     Service("plain", __name__, url_prefix="/plain"),
@@ -26,6 +27,19 @@ SERVICES = (
     Service("full", __name__, url_prefix="/full", timeouts=Timeouts(connect=0.5)),
     Service("empty", __name__, url_prefix="/empty"),
     Service("cached", __name__, url_prefix="/cached", policies=[Cache()]),
+    Service(
+        "shaped",
+        __name__,
+        url_prefix="/shaped",
+        policies=[
+            StandardHeaders(),
+            RequestHeaders(set={"X-Asked": "{query.q}", "X-Copy": "<{header.x-sent}>"}),
+            Query(remove=["debug"], set={"from": "{header.x-sent}"}),
+            ResponseHeaders(
+                remove=["Server"], set={"X-Frame-Options": "DENY", "X-Echo": "{query.q}"}
+            ),
+        ],
+    ),
 )
 GUARDED = Service("guarded", __name__, url_prefix="/guarded")
 

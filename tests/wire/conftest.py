@@ -22,6 +22,7 @@ _SERVICES = (
     "small",
     "big",
     "cached",
+    "shaped",
     "guarded",
 )
 

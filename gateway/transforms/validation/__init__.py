@@ -1,0 +1,1 @@
+"""What the validations of requests are made of: documents, schemas, operations."""
