@@ -1,0 +1,79 @@
+"""`flask gateway filters ...`: which there are, and switching them while the gateway runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from flask.cli import ScriptInfo
+
+from gateway.cli.plainly import failing_plainly
+from gateway.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gateway.filters.opening import Filters
+
+
+def _fault(error: Exception) -> str | None:
+    from gateway.filters.switches import SwitchFault  # only if used
+
+    known = isinstance(error, SwitchFault)
+    return "the store that the workers share cannot be used" if known else None
+
+
+_failing_plainly = failing_plainly("gateway.filters", _fault)
+
+
+@click.group("filters", invoke_without_command=True)
+@click.pass_context
+@_failing_plainly
+def filters_group(context: click.Context) -> None:
+    """What is done with all requests, by phase; without a command: all of it, on or off."""
+    if context.invoked_subcommand is not None:
+        return
+    from gateway.filters.telling import table
+
+    filters, alone = _filters()
+    if filters is None:
+        click.echo("There are no filters.")
+        return
+    filters.switches.look()
+    click.echo(table(filters))
+    if alone:
+        click.echo("note: STATE_URL=memory://: what the settings say, not the workers", err=True)
+
+
+@filters_group.command()
+@click.argument("name")
+@_failing_plainly
+def on(name: str) -> None:
+    """Switch a filter on, for all workers within a second."""
+    _switch(name, on=True)
+
+
+@filters_group.command()
+@click.argument("name")
+@_failing_plainly
+def off(name: str) -> None:
+    """Switch a filter off, for all workers within a second."""
+    _switch(name, on=False)
+
+
+def _switch(name: str, *, on: bool) -> None:
+    filters, alone = _filters()
+    if filters is None or name not in {one.noted.name for one in filters.listed}:
+        raise ConfigurationError([f"there is no filter {name!r}"])
+    if alone:
+        fault = "each worker keeps what it knows to itself: there is nothing to reach from here"
+        raise ConfigurationError([f"STATE_URL=memory://: {fault}"])
+    filters.switches.switch(name, on)
+    click.echo(f"{name} is {'on' if on else 'off'}")
+
+
+def _filters() -> tuple[Filters | None, bool]:
+    """Those of the application; and whether no other process can be reached."""
+    from gateway.state import MemoryState
+
+    app = click.get_current_context().ensure_object(ScriptInfo).load_app()
+    gateway = app.extensions["gateway"]
+    return gateway.filters, isinstance(gateway.state, MemoryState)
