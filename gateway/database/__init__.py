@@ -1,4 +1,4 @@
-"""What must not be forgotten: API keys and what was used, in SQLite or PostgreSQL.
+"""What must not be forgotten: API keys, what was used, webhooks; in SQLite or PostgreSQL.
 
 Importing this loads no library; `engine`, `tables`, `schema` and `usage` need SQLAlchemy.
 """

@@ -37,7 +37,7 @@ class Records:
 def needs_database(settings: Settings) -> bool:
     """Whether something is set up that keeps records."""
     quotas = any(plan.quota for plan in settings.PLANS.values())
-    return settings.API_KEYS or settings.API_KEY_BASIC or quotas
+    return settings.API_KEYS or settings.API_KEY_BASIC or bool(settings.WEBHOOKS) or quotas
 
 
 def open_records(settings: Settings, pulse: Pulse) -> Records | None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 #: The migration that makes these tables: the last one in `migrations/versions`.
-SCHEMA = "0001"
+SCHEMA = "0002"
 #: Where the database keeps which migration it has.
 VERSION_TABLE = "gatehouse_schema"
 
@@ -76,3 +76,41 @@ usage_writers = Table(
     Column("batch", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
 )
+
+#: Events that partners are told of. id: said by who handed it in, or made here. body: what is sent,
+#: byte for byte.
+webhook_events = Table(
+    "gatehouse_webhook_events",
+    metadata,
+    Column("id", String(100), primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+Index("gatehouse_webhook_events_created", webhook_events.c.created)
+
+#: One event on its way to one partner. state: pending, delivered or failed. tries: begun so far.
+#: due: when a pending one is sent next; of one that is being sent, when it may be sent again if
+#: nobody says how it went. status: the last answer's; None for no answer. reason: why not.
+webhook_deliveries = Table(
+    "gatehouse_webhook_deliveries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("event", String(100), nullable=False),
+    Column("partner", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("reason", Text),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+)
+Index(
+    "gatehouse_webhook_deliveries_due",
+    webhook_deliveries.c.state,
+    webhook_deliveries.c.partner,
+    webhook_deliveries.c.due,
+)
+Index("gatehouse_webhook_deliveries_event", webhook_deliveries.c.event)
+Index("gatehouse_webhook_deliveries_updated", webhook_deliveries.c.updated)

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -47,7 +48,7 @@ def test_by_several_at_once(empty_url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sorted(found, key=str) == [("0001", "0001")] * 3 + [(None, "0001")]
+    assert sorted(found, key=str) == [(SCHEMA, SCHEMA)] * 3 + [(None, SCHEMA)]
 
 
 def test_the_code_names_the_last_migration() -> None:
@@ -92,6 +93,22 @@ def test_a_failed_step_leaves_nothing_behind(
             upgrade(empty_url)
     assert current(empty_url) is None
     assert upgrade(empty_url) == (None, SCHEMA)
+
+
+def test_what_is_kept_outlasts_an_upgrade(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = command.upgrade
+    with monkeypatch.context() as patched:
+        patched.setattr("alembic.command.upgrade", lambda config, _: step(config, "0001"))
+        upgrade(empty_url)
+    assert current(empty_url) == "0001"
+    engine = make_engine(parse_url(empty_url))
+    with engine.connect().execution_options(changes=True) as connection, connection.begin():
+        connection.execute(text("UPDATE gatehouse_key_revision SET number = 7"))
+    assert upgrade(empty_url) == ("0001", SCHEMA)
+    with engine.connect() as connection:
+        query = text("SELECT number FROM gatehouse_key_revision")
+        assert connection.execute(query).scalar_one() == 7
+    engine.dispose()
 
 
 @pytest.mark.parametrize(("version", "words"), [("0000", "older"), ("9999", "newer")])
