@@ -72,6 +72,12 @@ class AcceptedSchemes:
         none = frozenset[str]()
         return self.credential_fields.union(*(getattr(one, "reads", none) for one in self.all()))
 
+    @property
+    def written(self) -> frozenset[str]:
+        """Names of the request fields that schemes alone may write, in lower case, but for those
+        that credentials come in."""
+        return _written(self.all()) - _CREDENTIALS
+
     def kept_from(self, service: str) -> frozenset[str]:
         """Fields of clients that do not reach the backend of a service: credentials and what
         schemes write, also those of schemes that other services accept; of `Authorization` and
@@ -79,13 +85,13 @@ class AcceptedSchemes:
         hidden = frozenset[str]().union(*(scheme.hides for scheme in self.all()))
         own = self.narrowed.get(service)
         replaced = _written(own.schemes) & _CREDENTIALS if own is not None else frozenset[str]()
-        return hidden | replaced | (_written(self.all()) - _CREDENTIALS)
+        return hidden | replaced | self.written
 
     def watch(self, security: SecurityLog, signed: frozenset[str]) -> None:
         """Have the log notice fields that clients cannot send: what schemes write, those that
         tokens for backends come in (`signed`), and what proxies tell of a connection."""
         told = [scheme.hides for scheme in self.all() if scheme.carried == "connection"]
-        written = (_written(self.all()) | signed) - _CREDENTIALS
+        written = self.written | (signed - _CREDENTIALS)
         security.watch(written, frozenset[str]().union(*told))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from werkzeug.sansio.http import parse_cookie
 
 from gateway.authentication.identity import Identity
-from gateway.authentication.scheme import Carried
+from gateway.authentication.scheme import Carried, NotAsked
 from gateway.authentication.tokens import invalid, unverified_claims
 from gateway.errors import Refusal, two_credentials
 from gateway.headers import environ_name
@@ -17,7 +17,8 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class TokenAuthority(Protocol):
-    """Whoever can tell what a token is worth. name: what services and identities call it."""
+    """Whoever can tell what a token is worth. name: what services and identities call it. It may
+    have a method `peek(token)`, see Scheme."""
 
     name: str
 
@@ -84,14 +85,26 @@ class Bearer:
 
     def verify(self, credential: str, environ: dict[str, Any]) -> Identity:
         """See Scheme.verify."""
+        return self._authority(credential).verify(credential)
+
+    def peek(self, credential: str, environ: dict[str, Any]) -> Identity:
+        """See Scheme."""
+        authority = self._authority(credential)
+        peek: Callable[[str], Identity] | None = getattr(authority, "peek", None)
+        if peek is None:
+            raise NotAsked(authority.name)
+        return peek(credential)
+
+    def _authority(self, credential: str) -> TokenAuthority:
+        """Who judges a token. Raises Unauthenticated where nobody does."""
         if not credential or " " in credential or "," in credential:
             raise invalid("The credential is malformed.")
         if self._lone is not None:
-            return self._lone.verify(credential)
+            return self._lone
         claims = unverified_claims(credential)
         for authority in self.authorities:
             if authority.recognises(credential, claims):
-                return authority.verify(credential)
+                return authority
         raise invalid()
 
     def _from_cookie(self, environ: dict[str, Any]) -> str | None:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 Carried = Literal["message", "connection", "request"]
 
 
+class NotAsked(Exception):
+    """Who could tell would have to be asked, and is not; the message names it. Only `peek` of a
+    scheme raises it, so no request meets it."""
+
+
 @runtime_checkable
 class Scheme(Protocol):
     """A way to authenticate, such as bearer tokens or API keys.
@@ -24,6 +29,9 @@ class Scheme(Protocol):
     that are its credential and never reach a backend; kept answers are told apart by them. writes:
     fields that it alone may write, so what a client sends under these names is dropped. Both in
     lower case.
+
+    It may have a method `peek(credential, environ)`: as `verify`, but nothing is counted and nobody
+    is asked who is not part of the gateway. It raises also NotAsked.
     """
 
     name: str

@@ -45,7 +45,7 @@ def decide(
     settings, windows, quotas = context.settings, context.windows, context.quotas
     tell, dry = tell and settings.RATE_LIMIT_HEADERS, settings.RATE_LIMIT_DRY_RUN
     key = key_of(environ)
-    rules, hits, policies = _applying(limits, environ, key)
+    rules, hits, policies = applying(limits, environ, key)
     used = quotas.hits(limits.quotas, key) if limits.quotas else []
     if not hits and not used:
         return
@@ -72,7 +72,7 @@ def decide(
         deduct_later(later, windows, _again(rules, states, environ, tell))
 
 
-def _applying(
+def applying(
     limits: EndpointLimits, environ: dict[str, Any], key: str
 ) -> tuple[Sequence[Rule], list[Hit], str]:
     """The rules that apply to a request, what they count, and what is said of them."""

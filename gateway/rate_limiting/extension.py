@@ -176,23 +176,32 @@ class Limiter(flask_limiter.Limiter):
 
     def step(self, endpoints: Mapping[str, EndpointLimits], context: LimitContext) -> Step:
         """The step of admission that counts a request and refuses what is too many."""
-        plans, exempt = context.plans, context.exempt
 
         def check_limits(environ: dict[str, Any]) -> None:
-            route: Route = environ.get("gateway.route", UNMATCHED)
-            limits = endpoints.get(route.endpoint)
-            if limits is None or exempt.cover(environ):
-                return
-            identity: Identity | None = environ.get("gateway.identity")
-            plan = None if identity is None else plans.plan_of(identity)
-            if plan is not None:
-                limits = plans.applied(route.endpoint, limits, plan)
-            if (limits.rules or limits.quotas) and not any(
-                lifted() for lifted in self._request_filters
-            ):
+            limits = self.limits_of(environ, endpoints, context)
+            if limits is not None:
                 decide(limits, context, environ)
 
         return check_limits
+
+    def limits_of(
+        self,
+        environ: dict[str, Any],
+        endpoints: Mapping[str, EndpointLimits],
+        context: LimitContext,
+    ) -> EndpointLimits | None:
+        """What limits a request, those of its plan among them; None for nothing."""
+        route: Route = environ.get("gateway.route", UNMATCHED)
+        limits = endpoints.get(route.endpoint)
+        if limits is None or context.exempt.cover(environ):
+            return None
+        identity: Identity | None = environ.get("gateway.identity")
+        plan = None if identity is None else context.plans.plan_of(identity)
+        if plan is not None:
+            limits = context.plans.applied(route.endpoint, limits, plan)
+        if not (limits.rules or limits.quotas):
+            return None
+        return None if any(lifted() for lifted in self._request_filters) else limits
 
 
 def _place() -> str:

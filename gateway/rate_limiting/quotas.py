@@ -117,7 +117,7 @@ class Quotas:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._windows = windows
-        self._ledger = ledger
+        self.ledger = ledger
         self._clock = clock
         self._monotonic = monotonic
         self._periods: dict[Kind, Period] = {}
@@ -144,7 +144,7 @@ class Quotas:
 
     def counted(self, hits: Sequence[Hit], windows: Sequence[Window], key: str) -> None:
         """Note in the database what the store has counted."""
-        ledger = self._ledger
+        ledger = self.ledger
         if ledger is None:
             return
         for hit, window in zip(hits, windows, strict=True):
@@ -163,7 +163,7 @@ class Quotas:
 
     def _restore(self, hit: Hit, key: str, own: int = 0) -> None:
         """Make sure that a counter has what the database knows, `own` left aside."""
-        ledger = self._ledger
+        ledger = self.ledger
         if ledger is None or hit.key in self._complete:
             self._keep(hit)
             return

@@ -88,6 +88,14 @@ class KnownKeys:
             return self._in_spite(key_id, now)
         return self._asked(key_id)
 
+    def look(self, key_id: str) -> KeyRecord:
+        """The record of an id as the database has it now, see `find`: nothing is remembered, and
+        nobody watches. Raises AuthorityUnavailable."""
+        try:
+            return self._queries.find(key_id)[0]
+        except DatabaseError as error:
+            raise AuthorityUnavailable from error
+
     def close(self) -> None:
         """End the thread that asks what changed."""
         self._watch.close()

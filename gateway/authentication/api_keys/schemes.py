@@ -40,6 +40,10 @@ class ApiKey:
         """See Scheme.verify."""
         return self._verifier.verify(credential.strip(), self.challenge)
 
+    def peek(self, credential: str, environ: dict[str, Any]) -> Identity:
+        """See Scheme."""
+        return self._verifier.peek(credential.strip(), self.challenge)
+
 
 class Basic:
     """A key as the password of HTTP basic authentication (RFC 7617), with any user name.
@@ -73,6 +77,10 @@ class Basic:
     def verify(self, credential: str, environ: dict[str, Any]) -> Identity:
         """See Scheme.verify."""
         return self._verifier.verify(_password(credential), self.challenge)
+
+    def peek(self, credential: str, environ: dict[str, Any]) -> Identity:
+        """See Scheme."""
+        return self._verifier.peek(_password(credential), self.challenge)
 
 
 def _password(credential: str) -> str:

@@ -35,20 +35,15 @@ class KeyVerifier:
     def verify(self, key: str, challenge: str) -> Identity:
         """Who the key proves. challenge: for `WWW-Authenticate`. Raises Unauthenticated, and
         AuthorityUnavailable when nobody can say."""
-        key_id = id_of(key)
-        if key_id is None:
-            raise _refused(challenge)
-        digest = digest_of(key)
-        record = self._known.find(key_id)
         now = self._wall()
-        slug, detail = _verdict(record, digest, now)
-        if slug:
-            refusal = _refused(challenge, slug, detail)
-            refusal.key = record.known_id
-            raise refusal
+        record = _judged(self._known.find, key, challenge, now)
         self._usage.add(record.counted, self._today(now))
         self._usage.add(record.counted)
         return record.identity
+
+    def peek(self, key: str, challenge: str) -> Identity:
+        """As `verify`, by what the database says now: nothing is counted or remembered."""
+        return _judged(self._known.look, key, challenge, self._wall()).identity
 
     def _today(self, now: float) -> str:
         number = int(now // _DAY)
@@ -62,6 +57,21 @@ class KeyVerifier:
 def day_of(now: float) -> str:
     """The day of a time in UTC, such as 2026-11-21: the period of its usage."""
     return time.strftime("%Y-%m-%d", time.gmtime(now))
+
+
+def _judged(find: Callable[[str], KeyRecord], key: str, challenge: str, now: float) -> KeyRecord:
+    """The record of a key that counts. Raises Unauthenticated, and what `find` raises."""
+    key_id = id_of(key)
+    if key_id is None:
+        raise _refused(challenge)
+    digest = digest_of(key)
+    record = find(key_id)
+    slug, detail = _verdict(record, digest, now)
+    if slug:
+        refusal = _refused(challenge, slug, detail)
+        refusal.key = record.known_id
+        raise refusal
+    return record
 
 
 def _verdict(record: KeyRecord, digest: bytes, now: float) -> tuple[str, str]:

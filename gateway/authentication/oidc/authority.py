@@ -80,6 +80,10 @@ class OidcAuthority:
         self._verified.keep(token, identity, turn)
         return identity
 
+    def peek(self, token: str) -> Identity:
+        """See Scheme."""
+        return self._judged(token, peek=True)
+
     def look(self) -> None:
         """See to the keys of all issuers; called at every beat."""
         for trusted in self._trusted.values():
@@ -89,7 +93,7 @@ class OidcAuthority:
         url = claims.get("iss") if claims is not None else None
         return self._trusted.get(url) if isinstance(url, str) else None
 
-    def _judged(self, token: str) -> Identity:
+    def _judged(self, token: str, *, peek: bool = False) -> Identity:
         if len(token) > MAX_TOKEN:
             raise invalid("The token is too long.")
         trusted = self._issuer_of(unverified_claims(token))
@@ -101,7 +105,8 @@ class OidcAuthority:
             raise invalid() from None
         typ = check_type(header)
         algorithm, kid = _named(header)
-        for key in trusted.keys.candidates(kid, algorithm):
+        keys = trusted.keys
+        for key in (keys.peek if peek else keys.candidates)(kid, algorithm):
             claims = _signed(token, key, algorithm)
             if claims is not None:
                 check_claims(claims, trusted.issuer, typ, self._clock(), self._leeway)

@@ -14,6 +14,7 @@ from functools import partial
 from gateway.authentication.oidc.discovery import FetchFailed
 from gateway.authentication.oidc.entry import SKEW, Cause, Entry
 from gateway.authentication.oidc.key_document import Jwk, KeyRing, PublicKey
+from gateway.authentication.scheme import NotAsked
 from gateway.errors import AuthorityUnavailable
 from gateway.state import SharedState, Value
 
@@ -88,6 +89,15 @@ class IssuerKeys:
             raise AuthorityUnavailable from FetchFailed(
                 f"whether {self._name} has the key cannot be told: its keys were not fetched anew"
             )
+        return ring.candidates(kid, algorithm)
+
+    def peek(self, kid: str | None, algorithm: str) -> tuple[PublicKey, ...]:
+        """As `candidates`, by what the workers share now: nothing is fetched. Raises NotAsked where
+        a request would have them fetched."""
+        entry = Entry.read(self._state.get(self._key))
+        ring = KeyRing(entry.keys) if entry.usable(self._state.clock()) else None
+        if ring is None or not ring.knows(kid):
+            raise NotAsked(f"the keys of {self._name}")
         return ring.candidates(kid, algorithm)
 
     def _undecided(self) -> bool:

@@ -74,7 +74,17 @@ class Concurrency:
         if full:
             exchange.dry_run += [limits[number].name for number in full if claims[number].dry]
         if refused(claims, full):
-            raise _refusal(next(limits[number] for number in full if not claims[number].dry))
+            raise refusal_of(next(limits[number] for number in full if not claims[number].dry))
+
+    def look(self, environ: dict[str, Any]) -> list[tuple[ConcurrencyLimit, int]]:
+        """The limits of a request, and how many hold a slot of each now. None is taken. Raises
+        what the store raises."""
+        limits = self._of(environ)
+        if not limits or self._exempt.cover(environ):
+            return []
+        key = key_of(environ)
+        taken = self._store.taken([limit.claim(key).key for limit in limits])
+        return list(zip(limits, taken, strict=True))
 
     def _of(self, environ: dict[str, Any]) -> Sequence[ConcurrencyLimit]:
         """The limits of a request: its endpoint's, and its plan's."""
@@ -117,7 +127,8 @@ class _Tokens:
         return f"{self._mine}:{next(self._numbers)}"
 
 
-def _refusal(limit: ConcurrencyLimit) -> Refusal:
+def refusal_of(limit: ConcurrencyLimit) -> Refusal:
+    """The answer where a limit has no room: 429."""
     whose = "" if limit.per == "all" else " of one client"
     return Refusal(
         f"More than {limit.limit} requests{whose} at the same time are not served here.",

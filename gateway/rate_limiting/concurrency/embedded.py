@@ -62,6 +62,12 @@ class EmbeddedSlots:
             self._unsure = True
             raise
 
+    def taken(self, keys: Sequence[str]) -> list[int]:
+        """See SlotStore.taken."""
+        with self._store.read(_TABLE) as transaction:
+            elsewhere = [self._elsewhere(transaction, _digest(key)) for key in keys]
+        return [self._held.count(key) + n for key, n in zip(keys, elsewhere, strict=True)]
+
     def keep(self) -> bool:
         """See SlotStore.keep."""
         if not self._presence.entered:

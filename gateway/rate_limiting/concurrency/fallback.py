@@ -76,6 +76,10 @@ class FallbackSlots:
         except Exception as error:  # noqa: BLE001
             self._failed(error)
 
+    def taken(self, keys: Sequence[str]) -> list[int]:
+        """See SlotStore.taken. Raises what the store raises that counts at the moment."""
+        return (self._local if self.degraded else self._primary).taken(keys)
+
     def keep(self) -> bool:
         """See SlotStore.keep. Raises what the local store raises."""
         down = self._outage.down

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from gateway.admission import Step
+from gateway.rate_limiting import stores
 from gateway.rate_limiting.concurrency.limits import compile_concurrency
 from gateway.rate_limiting.concurrency.slots import Held, LocalStore, MemorySlots, SlotStore
 from gateway.routes import Route
@@ -27,6 +28,7 @@ def limit_concurrency(
     dry = gateway.settings.RATE_LIMIT_DRY_RUN
     limits, faults = compile_concurrency(app, routes, dry=dry)
     app.extensions["gateway_concurrency"] = limits
+    app.extensions["gateway_slots"] = None  # what decides them
     # Nobody has a plan, or limits of its own, unless one of these gives it.
     plans = context.plans if gateway.settings.PLANS or gateway.records or _own(routes) else None
     if faults or not (any(limits.values()) or plans):
@@ -36,6 +38,7 @@ def limit_concurrency(
     held = Held()
     store = _store(gateway.settings, gateway.store, held)
     concurrency = Concurrency(limits, plans, store, held, context.exempt, dry=dry)
+    app.extensions["gateway_slots"] = concurrency
     if not isinstance(store, MemorySlots):
         # Leases in Redis are short. The dead of this machine may wait for the slower beat.
         gateway.pulse.at_beat(concurrency.keep, urgent=bool(gateway.settings.REDIS_URL))
@@ -59,7 +62,7 @@ def _store(settings: Settings, embedded: EmbeddedStore | None, held: Held) -> Sl
     local: LocalStore = memory
     if embedded is not None:
         local = LocalFallback(EmbeddedSlots(embedded, held), memory, name="lmdb")
-    if not settings.REDIS_URL:
+    if not settings.REDIS_URL or stores.faults(settings):  # with a fault nothing will run
         return local
     from gateway.rate_limiting.concurrency.redis_slots import RedisSlots
 

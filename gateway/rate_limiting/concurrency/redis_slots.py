@@ -70,6 +70,14 @@ for i, key in ipairs(KEYS) do
 end
 return missing
 """
+# KEYS: sorted sets. Answers how many slots of each are held.
+_TAKEN = """
+local time = redis.call('TIME')
+local now = '(' .. (time[1] * 1000 + math.floor(time[2] / 1000))
+local taken = {}
+for i, key in ipairs(KEYS) do taken[i] = redis.call('ZCOUNT', key, now, '+inf') end
+return taken
+"""
 
 #: A key and a token.
 Slot = tuple[str, str]
@@ -93,6 +101,7 @@ class RedisSlots:
         self._take = client.register_script(_TAKE)
         self._free = client.register_script(_FREE)
         self._renew = client.register_script(_RENEW)
+        self._count = client.register_script(_TAKEN)
         self._held = held
         self._clock = clock
         self._renewed_at = clock()
@@ -110,6 +119,10 @@ class RedisSlots:
     def free(self, keys: Sequence[str], token: str) -> None:
         """See SlotStore.free. What Redis did not hear ends with its lease."""
         self._free(keys=[_PREFIX + key for key in keys], args=[token])
+
+    def taken(self, keys: Sequence[str]) -> list[int]:
+        """See SlotStore.taken."""
+        return [int(count) for count in self._count(keys=[_PREFIX + key for key in keys])]
 
     def keep(self) -> bool:
         """See SlotStore.keep. Slots that Redis lost are put back."""

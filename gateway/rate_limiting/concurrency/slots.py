@@ -36,6 +36,10 @@ class SlotStore(Protocol):
         """Give back what the worker's Held does not hold any more."""
         ...
 
+    def taken(self, keys: Sequence[str]) -> list[int]:
+        """How many slots of each key are held at the moment, by whomever."""
+        ...
+
     def keep(self) -> bool:
         """Say what the worker holds, and forget the slots of workers that died; at each beat.
         Returns whether there was anything to do."""
@@ -126,6 +130,10 @@ class MemorySlots:
 
     def free(self, keys: Sequence[str], token: str) -> None:
         """What is not held is free."""
+
+    def taken(self, keys: Sequence[str]) -> list[int]:
+        """See SlotStore.taken; of this worker."""
+        return [self._held.count(key) for key in keys]
 
     def keep(self) -> bool:
         """Nobody else needs to know."""

@@ -47,6 +47,10 @@ class Far:
         for key in keys:
             self.known[key].discard(token)
 
+    def taken(self, keys: Sequence[str]) -> list[int]:
+        """See SlotStore.taken."""
+        return [len(self.known.get(key, ())) for key in keys]
+
     def keep(self) -> bool:
         """See SlotStore.keep."""
         everything = self._held.everything()
@@ -83,8 +87,12 @@ CLAIM = Claim("orders", 2)
 def test_goes_on_with_what_is_held_and_comes_back() -> None:
     one = Set()
     assert one.slots.take([CLAIM], "a") == ()
+    one.far.known["orders"].add("another worker's")
+    assert one.slots.taken(["orders"]) == [2]
+    one.far.known["orders"].remove("another worker's")
     one.far.away = True
     assert one.slots.take([CLAIM], "b") == ()
+    assert one.slots.taken(["orders"]) == [2]
     assert one.slots.take([CLAIM], "c") == (0,)
     assert one.local()
     asked = one.far.asked

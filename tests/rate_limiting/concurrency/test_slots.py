@@ -29,6 +29,25 @@ def test_so_many_and_no_more(worker: Worker, key: str) -> None:
     assert worker.take(claim)[1] == (0,)
 
 
+def test_how_many_are_taken_is_told_without_taking_one(worker: Worker, key: str) -> None:
+    claims = [Claim(key, 3), Claim(f"{key} other", 3)]
+    names = [claim.key for claim in claims]
+    assert worker.store.taken(names) == [0, 0]
+    token, _ = worker.take(*claims)
+    worker.take(claims[0])
+    for _ in range(3):
+        assert worker.store.taken(names) == [2, 1]
+    worker.free(token, *claims)
+    assert worker.store.taken(names) == [1, 0]
+
+
+def test_who_never_takes_one_sees_those_of_others(make_worker: MakeWorker, key: str) -> None:
+    beside, *others = (make_worker() for _ in range(3))
+    for other in others:
+        other.take(Claim(key, 3))
+    assert beside.store.taken([key]) == [2]
+
+
 def test_all_or_none(worker: Worker, key: str) -> None:
     wide, narrow = Claim(f"{key} wide", 5), Claim(f"{key} narrow", 1)
     token, _ = worker.take(wide, narrow)
