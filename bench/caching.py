@@ -30,10 +30,12 @@ def main() -> int:
 def measured(chosen: argparse.Namespace, folder: Path) -> int:
     """Measure, and tell what came of it; the exit code. Raises BenchError."""
     # This module needs packages that may be absent before.
-    from hits import compare, lines, passed
+    from hits import TARGETS, compare
+    from ratios import lines, passed
 
     found = compare(chosen, folder)
-    return finish(lines(found), found, passed(found), chosen.json)
+    report = lines("hits", found, TARGETS)
+    return finish(report, found, passed(found, TARGETS), chosen.json)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import argparse
 import signal
-import statistics
-import sys
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict
 
 from contenders import (
     Contender,
@@ -21,44 +17,31 @@ from contenders import (
     hello,
     new_secret,
 )
-from measuring import Bench, Run
+from measuring import Bench
 from processes import free_ports, running
+from ratios import Compared, Targets, compared, rounds
 
 FEW = 100
 #: Room for the answers of the full gateway, with what keeps them in order, in bytes.
 ROOM = 2 * 1024**3
 #: What is compared with what, and its most CPU as a multiple. Few and many are both read from the
 #: shared store, and may differ by what two equal servers differ by.
-TARGETS = {
+TARGETS: Targets = {
     "anonymous": ("hello", 1.15),
     "guarded": ("hello", 1.15),
     "many": ("stored", 1.05),
 }
-ROW = "{:<10} {:>9} {:>10} {:>7} {:>12} {:>7} {:>7}"
-
-
-class Compared(TypedDict):
-    """The rounds of one contender: CPU in microseconds, its ratio to another, and its errors."""
-
-    cpu: float
-    beside: str
-    ratio: float
-    least: float
-    most: float
-    errors: int
 
 
 def compare(chosen: argparse.Namespace, folder: Path) -> dict[str, Compared]:
     """Start the backend, hello-world and the gateways, fill and measure them, end them all."""
     with ExitStack() as stack:
         try:
-            runs = _rounds(_started(chosen, folder, stack), chosen.rounds)
+            runs = rounds(_started(chosen, folder, stack), chosen.rounds)
         finally:
             # A second Ctrl-C must not leave processes behind while they are being ended.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return {
-        name: _compared(runs[name], runs[beside], beside) for name, (beside, _) in TARGETS.items()
-    }
+    return compared(runs, TARGETS)
 
 
 def _started(
@@ -107,45 +90,3 @@ def _gateway(port: int, worker_class: str, backend: str, secret: str, state: Pat
     command = tuple(part.replace("gateway_app:app", "caching_app:app") for part in plain.command)
     more = {"ANONYMOUS_URL": backend, "GUARDED_URL": backend, "CACHE_BYTES": str(ROOM)}
     return replace(plain, command=command, environment={**plain.environment, **more})
-
-
-def _rounds(
-    loaded: Mapping[str, tuple[Contender, int, Bench]], rounds: int
-) -> dict[str, list[Run]]:
-    runs: dict[str, list[Run]] = {name: [] for name in loaded}
-    for number in range(1, rounds + 1):
-        for name, (contender, pid, bench) in loaded.items():
-            run = bench.run(contender, pid)
-            runs[name].append(run)
-            print(f"round {number}: {name} {run.cpu:.0f} µs CPU", file=sys.stderr, flush=True)
-    return runs
-
-
-def _compared(own: list[Run], others: list[Run], beside: str) -> Compared:
-    ratios = [one.cpu / other.cpu for one, other in zip(own, others, strict=True)]
-    return {
-        "cpu": statistics.median(run.cpu for run in own),
-        "beside": beside,
-        "ratio": statistics.median(ratios),
-        "least": min(ratios),
-        "most": max(ratios),
-        "errors": sum(sum(run.errors.values()) for run in own),
-    }
-
-
-def passed(found: Mapping[str, Compared]) -> bool:
-    """No error anywhere, and every target met."""
-    return all(
-        not one["errors"] and one["ratio"] <= TARGETS[name][1] for name, one in found.items()
-    )
-
-
-def lines(found: Mapping[str, Compared]) -> list[str]:
-    """The report as text."""
-    told = [ROW.format("hits", "CPU µs", "beside", "ratio", "least-most", "target", "errors")]
-    for name, one in found.items():
-        spread = f"{one['least']:.2f}-{one['most']:.2f}"
-        verdict = "met" if one["ratio"] <= TARGETS[name][1] else "MISSED"
-        figures = (f"{one['cpu']:.0f}", one["beside"], f"{one['ratio']:.2f}", spread)
-        told.append(ROW.format(name, *figures, verdict, one["errors"]))
-    return told
