@@ -12,7 +12,15 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gateway.setting_kinds import CommaList, HeaderNames, NameServers, Networks, PlansAsJson
+from gateway.setting_kinds import (
+    CommaList,
+    Delays,
+    HeaderNames,
+    NameServers,
+    Networks,
+    PlansAsJson,
+    WebhooksAsJson,
+)
 
 
 class Settings(BaseSettings):
@@ -314,9 +322,9 @@ class Settings(BaseSettings):
     DATABASE_URL: str = Field(
         "",
         repr=False,
-        description="What keeps API keys and usage: `postgresql://user:password@host/name`, or"
-        " `sqlite:////path/name.db`. Empty: `gatehouse.db` in the working directory. Not opened"
-        " while nothing needs it.",
+        description="What keeps API keys, usage and webhooks:"
+        " `postgresql://user:password@host/name`, or `sqlite:////path/name.db`. Empty:"
+        " `gatehouse.db` in the working directory. Not opened while nothing needs it.",
     )
     RATE_LIMIT_DEFAULT: str = Field(
         "1000/minute",
@@ -387,6 +395,42 @@ class Settings(BaseSettings):
         repr=False,
         description="Secret that signs what clients bring back, such as cookies of sticky"
         " sessions; 32 bytes or more. Empty: none of that can be used.",
+    )
+
+    # -- what partners are told ------------------------------------------------------------
+    WEBHOOKS: WebhooksAsJson = Field(
+        {},
+        repr=False,
+        description='Where partners are told of events, as JSON: `{"acme": {"url": "https://...",'
+        ' "secret": "env:ACME_WEBHOOK_SECRET", "events": ["order.*"]}}` (docs/webhooks.md). Empty:'
+        " nobody is told, and no database is needed for it.",
+    )
+    WEBHOOK_TIMEOUT: float = Field(
+        15, gt=0, le=300, description="Seconds a partner has to answer a webhook, connecting too."
+    )
+    WEBHOOK_RETRIES: Delays = Field(
+        (5, 30, 120, 600, 3600, 10_800, 21_600, 43_200),
+        description="Seconds until a webhook that failed is sent again, one for each further try,"
+        " comma-separated; up to a fifth is added at random. Empty: it is not sent again.",
+    )
+    WEBHOOK_DAYS: int = Field(
+        14,
+        ge=1,
+        le=3650,
+        description="Days for which events and their deliveries are kept once nothing is left to"
+        " be sent, and for which the id of an event is known again.",
+    )
+
+    # -- which services, and what is done with all requests --------------------------------
+    DOMAINS: CommaList = Field(
+        (),
+        description="Domains whose services this gateway is for, comma-separated, such as"
+        " `commerce` (docs/domains.md). Empty: all services.",
+    )
+    FILTERS_OFF: CommaList = Field(
+        (),
+        description="Filters that are off, comma-separated names (docs/filters.md); they can be"
+        " switched while the gateway runs. Empty: all are on.",
     )
 
     # -- what is seen ----------------------------------------------------------------------

@@ -10,6 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gateway.aggregation.answer import Gathered
+    from gateway.aggregation.fields import chosen_fields
+    from gateway.aggregation.gathering import gather
+    from gateway.aggregation.leg import Leg, LegFailed, after
     from gateway.application import create_app
     from gateway.authentication import Identity, current_identity
     from gateway.authentication.forward_auth import ForwardAuth
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.authorization.decision_point import PolicyDecisionPoint
     from gateway.errors import ConfigurationError, NotSent, Refusal, UpstreamError
     from gateway.exchange import Handler, Policy, Timeouts, UpstreamRequest, UpstreamResponse
+    from gateway.frontend import Frontend
     from gateway.policies.bulkhead import Bulkhead
     from gateway.policies.cache import Cache
     from gateway.policies.circuit_breaker import CircuitBreaker
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from gateway.upstreams.load_balancing.round_robin import RoundRobin
     from gateway.upstreams.load_balancing.sticky_sessions import StickySessions
     from gateway.upstreams.target import Target, parse_targets
+    from gateway.versions.declaring import Version, Versions
     from gateway.view_policies import with_policies
 
 _WHERE = {
@@ -58,11 +64,15 @@ _WHERE = {
     "FaultInjection": "gateway.policies.fault_injection",
     "ForwardAuth": "gateway.authentication.forward_auth",
     "Found": "gateway.upstreams.discovery",
+    "Frontend": "gateway.frontend",
+    "Gathered": "gateway.aggregation.answer",
     "Handler": "gateway.exchange",
     "HealthCheck": "gateway.upstreams.health_checks",
     "Hedge": "gateway.policies.hedge",
     "Identity": "gateway.authentication",
     "LeastRequests": "gateway.upstreams.load_balancing.least_requests",
+    "Leg": "gateway.aggregation.leg",
+    "LegFailed": "gateway.aggregation.leg",
     "Look": "gateway.upstreams.discovery",
     "Mirror": "gateway.policies.mirror",
     "NotSent": "gateway.errors",
@@ -83,11 +93,16 @@ _WHERE = {
     "UpstreamError": "gateway.errors",
     "UpstreamRequest": "gateway.exchange",
     "UpstreamResponse": "gateway.exchange",
+    "Version": "gateway.versions.declaring",
+    "Versions": "gateway.versions.declaring",
     "WRITE": "gateway.authorization",
+    "after": "gateway.aggregation.leg",
     "all_of": "gateway.authorization",
     "any_of": "gateway.authorization",
+    "chosen_fields": "gateway.aggregation.fields",
     "create_app": "gateway.application",
     "current_identity": "gateway.authentication",
+    "gather": "gateway.aggregation.gathering",
     "limiter": "gateway.rate_limiting.extension",
     "parse_targets": "gateway.upstreams.target",
     "public": "gateway.authorization",
@@ -115,11 +130,15 @@ __all__ = [
     "FaultInjection",
     "ForwardAuth",
     "Found",
+    "Frontend",
+    "Gathered",
     "Handler",
     "HealthCheck",
     "Hedge",
     "Identity",
     "LeastRequests",
+    "Leg",
+    "LegFailed",
     "Look",
     "Mirror",
     "NotSent",
@@ -139,10 +158,15 @@ __all__ = [
     "UpstreamError",
     "UpstreamRequest",
     "UpstreamResponse",
+    "Version",
+    "Versions",
+    "after",
     "all_of",
     "any_of",
+    "chosen_fields",
     "create_app",
     "current_identity",
+    "gather",
     "limiter",
     "parse_targets",
     "public",

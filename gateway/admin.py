@@ -3,6 +3,7 @@
     GET  {prefix}/cache          how much is kept             permission cache:read
     POST {prefix}/cache/purge    drop what is named           permission cache:purge
 
+and what gateway.filters.admin has, where there are filters.
 Authenticated, limited and logged as any route. deploy/nginx.conf can keep the world away.
 """
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _NAME = "gateway_admin"
 #: Longest body in bytes.
 _LONGEST = 64 * 1024
+_SLUG = "purge_unclear"
 _KINDS = ("url", "path", "prefix", "tag")
 
 
@@ -41,7 +43,7 @@ def add_admin(app: Flask, gateway: Gateway, services: Sequence[Service]) -> list
         f"ADMIN_PREFIX: {prefix} is among the paths of service {service.name!r}"
         f" ({service.declared_at})"
         for service in services
-        if service.url_prefix and _meet(service.url_prefix, prefix)
+        if any(own and _meet(own, prefix) for own in service.prefixes)
     ]
     app.register_blueprint(make_admin(gateway), url_prefix=prefix)
     # Or a service at the root would be asked for these paths with other methods.
@@ -68,45 +70,54 @@ def make_admin(gateway: Gateway) -> Blueprint:
             entries, size = responses().usage()
         except StoreFault:
             raise _unavailable() from None
-        return _answer({"entries": entries, "bytes": size})
+        return answer({"entries": entries, "bytes": size})
 
     @admin.post("/cache/purge")
     @require("cache:purge")
     def purge() -> Response:
-        purges = _purges(_body(gateway.settings.CLIENT_TIMEOUT))
+        purges = _purges(json_body(gateway.settings.CLIENT_TIMEOUT, _SLUG))
         try:
-            return _answer({"purged": purge_all(responses(), purges)})
+            return answer({"purged": purge_all(responses(), purges)})
         except StoreFault:
             raise _unavailable() from None
 
+    if gateway.filters is not None:
+        from gateway.filters.admin import add_filter_routes  # only if used
+
+        add_filter_routes(admin, gateway.filters, gateway.settings.CLIENT_TIMEOUT)
     return admin
 
 
-def _body(idle: float) -> bytes:
-    """The request's body. idle: seconds to wait for the next byte."""
+def json_body(idle: float, slug: str) -> dict[str, Any]:
+    """The object that a request's body is. idle: seconds to wait for the next byte. slug: what a
+    refusal is called. Raises Refusal, 400."""
+    try:
+        return strict_object(_body(idle, slug))
+    except (ValueError, RecursionError):
+        detail = "The body must be a JSON object in which no member is twice."
+        raise Refusal(detail, slug=slug) from None
+
+
+def _body(idle: float, slug: str) -> bytes:
     environ = request.environ
     # What a form of another site's page can send is of other types.
     if request.mimetype != "application/json":
-        raise _refused("The Content-Type must be application/json.")
+        raise Refusal("The Content-Type must be application/json.", slug=slug)
     body = request_body(environ, environ["gateway.client"], limit=None, idle=idle)
     if body is None:
-        raise _refused("The body is missing.")
+        raise Refusal("The body is missing.", slug=slug)
     data = b""
     while (body.length or 0) <= _LONGEST and (piece := body.next_piece()):
         data += piece
         if len(data) > _LONGEST:
             break
     if not body.finished:
-        raise _refused(f"The body is longer than {_LONGEST} bytes.")
+        raise Refusal(f"The body is longer than {_LONGEST} bytes.", slug=slug)
     return data
 
 
-def _purges(data: bytes) -> list[Purge]:
+def _purges(asked: dict[str, Any]) -> list[Purge]:
     """What a body names."""
-    try:
-        asked = strict_object(data)
-    except (ValueError, RecursionError):
-        raise _refused("The body must be a JSON object in which no member is twice.") from None
     if len(asked) != 1 or not asked.keys() <= {"all", *_KINDS}:
         raise _refused("The body must have one member: all, url, path, prefix or tag.")
     ((kind, value),) = asked.items()
@@ -123,7 +134,7 @@ def _purges(data: bytes) -> list[Purge]:
 
 
 def _refused(detail: str) -> Refusal:
-    return Refusal(detail, slug="purge_unclear")
+    return Refusal(detail, slug=_SLUG)
 
 
 def _unavailable() -> Refusal:
@@ -135,7 +146,8 @@ def _unavailable() -> Refusal:
     )
 
 
-def _answer(body: dict[str, Any]) -> Response:
+def answer(body: dict[str, Any]) -> Response:
+    """JSON that nobody keeps."""
     response = Response(orjson.dumps(body), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -133,3 +133,41 @@ def _too_large(limit: int) -> ClientBodyError:
     return ClientBodyError(
         f"The request body is larger than {limit} bytes.", status=413, slug="body_too_large"
     )
+
+
+class BytesBody:
+    """A request body that is here already: nothing has to be waited for, and it can be sent again
+    whatever its size, at no cost."""
+
+    __slots__ = ("_data", "finished", "idle", "length")
+
+    #: As of ReplayableBody: nothing more is to come.
+    arrived = at_hand = True
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.length: int | None = len(data)
+        self.idle: float | None = None
+        self.finished = not data
+
+    def next_piece(self, deadline: float | None = None) -> bytes:
+        """All of it, once."""
+        if self.finished:
+            return b""
+        self.finished = True
+        return self._data
+
+    def rewound(self) -> BytesBody:
+        """The same body from its beginning; the bytes are not copied."""
+        return BytesBody(self._data)
+
+    def whole(self) -> bytes:
+        """All of it, sent or not."""
+        return self._data
+
+    def fetch(self, deadline: float | None = None) -> None:
+        """Nothing is to come."""
+
+    def fileno(self) -> int | None:
+        """There is nothing to wait on."""
+        return None

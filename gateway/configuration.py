@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -14,6 +15,7 @@ from gateway.database.opening import database_faults
 from gateway.errors import ConfigurationError
 from gateway.rate_limiting import exemptions, stores
 from gateway.upstreams.discovery.eureka_instance import instance_faults
+from gateway.webhooks.opening import webhook_faults
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -39,14 +41,33 @@ def read_settings() -> tuple[Settings, list[str]]:
         return _with_defaults_for(error.faults), list(error.faults)
 
 
-def read_services() -> tuple[Sequence[Service], list[str]]:
-    """`blueprints.SERVICES`; none of them where an option is refused while they are read, and the
-    fault with the place to mend."""
+@dataclass(frozen=True, slots=True)
+class Blueprints:
+    """What `blueprints` declares: all services, domains of them by name, and the filters of the
+    whole gateway."""
+
+    services: Sequence[Service] = ()
+    domains: Mapping[str, Sequence[Service]] = field(default_factory=dict)
+    filters: Sequence[Callable[..., Any]] = ()
+
+
+def read_blueprints(
+    services: Sequence[Service] | None = None,
+    filters: Sequence[Callable[..., Any]] | None = None,
+) -> tuple[Blueprints, list[str]]:
+    """What `blueprints` declares; nothing where an option is refused while it is read, and the
+    fault with the place to mend. services: given instead, with these filters and no others.
+    filters: given instead."""
+    if services is not None:
+        return Blueprints(services, filters=filters or ()), []
     try:
-        from blueprints import SERVICES  # the fork's own, not the core's
+        import blueprints  # the fork's own, not the core's
+        from blueprints import SERVICES
     except (ValueError, TypeError) as error:  # such as an option that there is not
-        return (), [f"{error} ({_place(error)})"]
-    return SERVICES, []
+        return Blueprints(), [f"{error} ({_place(error)})"]
+    if filters is None:
+        filters = getattr(blueprints, "FILTERS", ())
+    return Blueprints(SERVICES, getattr(blueprints, "DOMAINS", {}), filters), []
 
 
 def _place(error: Exception) -> str:
@@ -70,7 +91,8 @@ def setting_faults(settings: Settings) -> list[str]:
     if settings.UPSTREAM_CA_FILE and not Path(settings.UPSTREAM_CA_FILE).is_file():
         faults.append("UPSTREAM_CA_FILE is no file")
     faults += database_faults(settings) + exemptions.faults(settings.RATE_LIMIT_EXEMPT)
-    return faults + instance_faults(settings) + scheme_faults(settings)
+    faults += instance_faults(settings) + scheme_faults(settings)
+    return faults + webhook_faults(settings)
 
 
 def _with_defaults_for(faults: Iterable[str]) -> Settings:

@@ -44,6 +44,9 @@ class _Asked:
 
     __slots__ = ("_environ", "exchange", "method", "requester", "target")
 
+    #: Nothing: no policy has had the request yet.
+    differs: tuple[str, ...] = ()
+
     def __init__(
         self, environ: dict[str, Any], exchange: Exchange, path: str, requester: Requester
     ) -> None:

@@ -11,6 +11,7 @@ from flask import Flask
 
 from gateway.authorization.parts import Decision, leaves
 from gateway.exchange import Early, early_of
+from gateway.paths import VERSION
 from gateway.rate_limiting import limiter
 from gateway.rate_limiting.deciding import EndpointLimits
 from gateway.service import Runtime, Service
@@ -114,6 +115,21 @@ def _is_alone(app: Flask, endpoint: str, prefix: str) -> bool:
             continue
         if fixed == prefix or fixed.startswith(f"{prefix}/"):
             return False
-        if variable and prefix.startswith(fixed):
+        if variable and prefix.startswith(fixed) and not _apart(rule.rule, prefix):
             return False
     return bool(prefix)
+
+
+def _apart(rule: str, prefix: str) -> bool:
+    """Whether a rule has another segment than a prefix, after none that could be several."""
+    for own, other in zip(rule.split("/"), prefix.split("/"), strict=False):
+        if own.startswith(f"<{VERSION}("):
+            from gateway.versions.paths import takes  # only if used
+
+            if not takes(own, other):
+                return True
+        elif "<" in own:
+            return False
+        elif own != other:
+            return True
+    return False

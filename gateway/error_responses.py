@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flask import Flask, Response, request
 from gunicorn.http.errors import NoMoreData, ParseException
@@ -21,16 +23,22 @@ from gateway.exchange import Exchange
 
 log = logging.getLogger("gateway")
 
+_NONE: Mapping[str, Any] = {}
+
 
 def register_error_handlers(app: Flask) -> None:
     """Answer every exception that leaves a view or a hook."""
-    app.register_error_handler(HTTPException, _on_http)
-    app.register_error_handler(UpstreamError, _on_upstream)
+    for kind, handler in FAILURES:
+        app.register_error_handler(kind, handler)
     app.register_error_handler(ClientGone, _on_client_gone)
-    # Views that read the body themselves meet the server's own errors.
-    app.register_error_handler(ParseException, _on_bad_body)
-    app.register_error_handler(NoMoreData, _on_bad_body)
-    app.register_error_handler(Exception, _on_bug)
+
+
+def answer_to(error: Exception) -> Response:
+    """What a request is answered with that ends so, as long as no handler of a fork's own answers
+    instead. In a request's context."""
+    if isinstance(error, HTTPException):
+        return _on_http(error)
+    return _on_upstream(error) if isinstance(error, UpstreamError) else _on_bug(error)
 
 
 def _exchange() -> Exchange:
@@ -38,8 +46,8 @@ def _exchange() -> Exchange:
     return exchange
 
 
-def _respond(status: int, slug: str, detail: str) -> Response:
-    body, media_type = problem(status, slug, detail, _exchange().request_id)
+def _respond(status: int, slug: str, detail: str, members: Mapping[str, Any] = _NONE) -> Response:
+    body, media_type = problem(status, slug, detail, _exchange().request_id, **members)
     return Response(body, f"{status} {phrase(status)}", content_type=media_type)
 
 
@@ -49,13 +57,13 @@ def _on_http(error: HTTPException) -> Response:
         return error.get_response(request.environ)  # type: ignore[return-value]  # abort(response)
     if isinstance(error, Refusal):
         slug, extra = error.slug, error.extra_headers
-        detail = error.description or ""
+        detail, members = error.description or "", error.members
     else:
         slug = (error.name or "error").lower().replace(" ", "_")
         extra = tuple(map(_ordered, error.get_headers(request.environ)[1:]))
-        detail = _DETAILS.get(status) or error.name
+        detail, members = _DETAILS.get(status) or error.name, _NONE
     _exchange().blame("gateway" if status >= 500 and status != 508 else "client", slug)
-    response = _respond(status, slug, detail)
+    response = _respond(status, slug, detail, members)
     for name, value in extra:
         response.headers.add(name, value)
     return response
@@ -100,3 +108,14 @@ def _on_bug(error: Exception) -> Response:
     exchange.blame("gateway", "bug")
     log.error("%s: unexpected error", exchange.request_id, exc_info=error)
     return _respond(500, "internal_error", "The gateway failed. The request id finds the cause.")
+
+
+#: What makes the usual answer to a failure, by the kind of the exception.
+FAILURES: tuple[tuple[type[Exception], Callable[[Any], Response]], ...] = (
+    (HTTPException, _on_http),
+    (UpstreamError, _on_upstream),
+    # Views that read the body themselves meet the server's own errors.
+    (ParseException, _on_bad_body),
+    (NoMoreData, _on_bad_body),
+    (Exception, _on_bug),
+)

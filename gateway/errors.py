@@ -18,15 +18,18 @@
       HeadFailed                  502  it broke before a whole response head had come
       HeadTimeout                 504  silent, or the deadline passed
       ProtocolViolation           502  what came is not an HTTP/1.1 response
+      UnusableAnswer              502  it is HTTP, and no use to who needs it; 504 for one too late
       BodyFailed                  -    broken after the head was relayed: the transfer is aborted
+                                  502  where it was to be read before
 
 An upstream's own 4xx or 5xx is a response, not an error, and passes untouched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -50,12 +53,14 @@ class Refusal(HTTPException):
 
     For the security log, empty for none: scheme, which way to authenticate led to it; key, the id
     of the API key that was tried, if there is such a key, which need not be who has it.
+    members: what the body says besides (RFC 9457 section 3.2); none has a name that `problem` uses.
     """
 
     code: int | None = 400
     slug = "bad_request"
     scheme = ""
     key = ""
+    members: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -64,12 +69,15 @@ class Refusal(HTTPException):
         status: int | None = None,
         slug: str | None = None,
         headers: Pairs = (),
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         if status is not None:
             self.code = status
         if slug is not None:
             self.slug = slug
+        if members is not None:
+            self.members = members
         self.extra_headers = tuple(headers)
 
 
@@ -271,6 +279,21 @@ class ProtocolViolation(UpstreamError):
     stage = "head"
     reason = "http_protocol_error"
     title = "The service gave an answer that is not valid HTTP."
+
+
+class UnusableAnswer(UpstreamError):
+    """A whole answer, or most of one, that the gateway cannot make its own of.
+
+    reason: the stable, machine-readable name of the cause. status: 502, or 504 where it was late.
+    """
+
+    stage = "body"
+    title = "A service that is needed gave no usable answer."
+
+    def __init__(self, reason: str, message: str = "", *, status: int = 502) -> None:
+        self.reason = reason
+        self.status = status
+        super().__init__(message or reason)
 
 
 class BodyFailed(UpstreamError):

@@ -153,6 +153,10 @@ class Exchange:
     bodies: list[ResponseBody] = field(default_factory=list)
     #: What a cache did for the request, as `X-Cache` says it; empty where there is none.
     cache: str = ""
+    #: The version of the service that it is for; empty where that has none.
+    version: str = ""
+    #: What an aggregated answer had to do without, and why.
+    degraded: list[str] = field(default_factory=list)
     #: Limits that would have refused the request, were they not on trial.
     dry_run: list[str] = field(default_factory=list)
     #: Whether the request has its place among those its worker forwards, and what gives it to
@@ -189,7 +193,8 @@ class UpstreamRequest:
 
     `requester` is who asks, as the client's request shows it; None for a request that no client
     sent, of which nobody can say whom its answer is for. `view` is the endpoint that forwards
-    it, where views of the service have policies of their own; otherwise empty.
+    it, where views of the service have policies of their own; otherwise empty. `differs` is what
+    policies made it differ by, of who asks and what was sent: answers may, too.
 
     For policies: `tried` holds the names of targets already asked; the transport prefers others
     and adds its choice. `admit`, asked with a target's name, may keep a target out of the choice.
@@ -209,6 +214,7 @@ class UpstreamRequest:
     admit: Callable[[str], bool] | None = None
     requester: Requester | None = None
     view: str = ""
+    differs: tuple[str, ...] = ()
 
     def field(self, name: str) -> str:
         """A field's value, its repetitions joined by commas; empty if it is not there. name: in
@@ -248,6 +254,9 @@ class Asked(Protocol):
 
     @property
     def requester(self) -> Requester | None: ...
+
+    @property
+    def differs(self) -> tuple[str, ...]: ...
 
     def field(self, name: str) -> str | None:
         """See UpstreamRequest.field; None where only the outlined request could tell."""

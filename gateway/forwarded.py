@@ -106,8 +106,9 @@ def fields(environ: dict[str, Any], edge: Edge, runtime: Runtime) -> Headers:
         added.append(("X-Forwarded-Host", edge.host))
         added.append(("X-Forwarded-Port", edge.port))
     prefix = environ.get("HTTP_X_FORWARDED_PREFIX", "") if edge.trusted else ""
-    if runtime.strip or prefix:
-        added.append(("X-Forwarded-Prefix", prefix.rstrip("/") + runtime.strip))
+    strip = "" if runtime.put else runtime.strip  # of a path that was changed it would tell nothing
+    if strip or prefix:
+        added.append(("X-Forwarded-Prefix", prefix.rstrip("/") + strip))
     version = environ.get("SERVER_PROTOCOL", "HTTP/1.1").rpartition("/")[2]
     via = environ.get("HTTP_VIA")
     own = f"{version} {runtime.via}"
@@ -156,11 +157,11 @@ def rewrite_locations(
     """
     for index, (name, value) in enumerate(pairs):
         if name.lower() in ("location", "content-location"):
-            pairs[index] = (name, _located(value, response, edge, runtime.strip))
+            pairs[index] = (name, _located(value, response, edge, runtime))
 
 
-def _located(value: str, response: UpstreamResponse, edge: Edge, strip: str) -> str:
-    path = client_path(value, response.origin, response.base, strip)
+def _located(value: str, response: UpstreamResponse, edge: Edge, runtime: Runtime) -> str:
+    path = client_path(value, response.origin, response.base, runtime.strip, runtime.put)
     if path is None:
         return value
     return path if value.startswith("/") else edge.url + path

@@ -68,9 +68,9 @@ def prepare(
     if identity is not None:
         outgoing += runtime.tell(identity)
     path, query = raw_target(environ)
-    path = strip_prefix(path, runtime.strip)
+    path = strip_prefix(path, runtime.strip, runtime.put)
     return UpstreamRequest(
-        service=service.name,
+        service=service.known_as,
         method=environ["REQUEST_METHOD"],
         target=path if query is None else f"{path}?{query}",
         headers=outgoing,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 from gateway.exchange import Headers
 
@@ -120,3 +123,16 @@ def via_names(values: Iterable[str]) -> set[str]:
     """Who a message passed, out of its `Via` values (RFC 9110 section 7.6.3)."""
     members = (member.split() for value in values for member in value.split(","))
     return {parts[1].lower() for parts in members if len(parts) >= 2}
+
+
+def seconds_to_wait(retry_after: str, now: float) -> float:
+    """The seconds of a `Retry-After`, or until its date (RFC 9110 section 10.2.3), which may be
+    over; 0 if it says neither. now: seconds since the epoch."""
+    value = retry_after.strip()
+    if re.fullmatch(r"[0-9]+", value):
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+    except (TypeError, ValueError, OverflowError):
+        return 0.0

@@ -17,10 +17,12 @@ def kind_faults(service: Service) -> list[str]:
     """A line for each option of the wrong kind. None where nothing else would be known of it."""
     wanted = {
         "upstream": (isinstance(service.upstream, str | None), "an address"),
+        "variable": (isinstance(service.variable, str), "the name of an environment variable"),
         "timeouts": (isinstance(service.timeouts, Timeouts), "Timeouts(...)"),
         "ejection": (isinstance(service.ejection, Ejection | None), "Ejection(...) or None"),
         "health_check": (isinstance(service.health_check, HealthCheck | None), "HealthCheck(...)"),
         "discovery": (_has(service.discovery, "begin"), "a value with a method begin()"),
+        "versions": (_has(service.versions, "faults"), "Versions(...)"),
         "load_balancing": (_has(service.load_balancing, "chooser"), "a value such as RoundRobin()"),
     }
     return [f"{name} must be {kind}" for name, (right, kind) in wanted.items() if not right]

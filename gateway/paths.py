@@ -10,9 +10,12 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+#: The converter of one segment that looks like a version; see gateway.versions.paths.
+VERSION = "gateway_version"
+
 # A claim takes any value a segment can have: `/+7/refunds` must not slip past `<int:id>` into
 # the catch-all, to a backend that reads it as 7 after all.
-_TYPED = re.compile(r"<(?!path:)(?:[^<>:]+:)?([^<>:]+)>")
+TYPED = re.compile(r"<(?!path:)(?:[^<>:]+:)?([^<>:]+)>")
 
 
 def claim_paths(app: Flask, service: str, methods: Iterable[str]) -> None:
@@ -21,7 +24,7 @@ def claim_paths(app: Flask, service: str, methods: Iterable[str]) -> None:
     claimed: dict[str, set[str]] = defaultdict(set)
     for rule in list(app.url_map.iter_rules()):
         if rule.endpoint.startswith(f"{service}."):
-            claimed[_TYPED.sub(r"<\1>", rule.rule)] |= rule.methods or set()
+            claimed[TYPED.sub(r"<\1>", rule.rule)] |= rule.methods or set()
     for number, (path, declared) in enumerate(claimed.items()):
         app.add_url_rule(
             path,

@@ -11,18 +11,25 @@ and may say about itself, all optional:
     per: "request", "attempt" or "either"     whether it belongs above or below what repeats
     repeats: bool                             it may send a request more than once
     once: bool                                a list may hold it only once
-    before: tuple of class names              those that make sense only further in
+    stacks: bool                              a view's or a version's is used beside the service's
+                                              of its class, not in its place
+    before: tuple of class names              those that make sense only further in; a mapping of
+                                              them says why, if it is not the usual reason
+    needs: tuple of names                     services it sends requests to, beside its own
     faults(context) -> list of str            what is wrong with its options, found at start
+    explained(request, context) -> Explained  what it would do with a request now; it counts, keeps
+                                              and asks nothing
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from gateway.exchange import Handler, Policy, SituatedPolicy
+from gateway.errors import UpstreamError
+from gateway.exchange import Handler, Policy, SituatedPolicy, UpstreamRequest
 from gateway.option_kinds import judged
 from gateway.pulse import Pulse
 from gateway.state import SharedState
@@ -37,7 +44,10 @@ class PolicyContext:
     workers share. pulse: what goes on beside requests. handler_of: the whole chain of another
     service, by name; it may be called before that service is made, and used afterwards. commons:
     what policies of one application have in common, by a name; the first that needs it makes it.
-    view: the endpoint of the view whose own policy this is; empty for a service's.
+    view: the endpoint of the view whose own policy this is; empty for a service's. told: request
+    fields, in lower case, in which schemes and tokens tell this service's backend who asks.
+    declared: of a version, which is a service of its own, the name of the service that has it;
+    otherwise empty.
     """
 
     service: str
@@ -48,15 +58,53 @@ class PolicyContext:
     handler_of: Callable[[str], Handler]
     commons: dict[str, Any] = field(default_factory=dict)
     view: str = ""
+    told: frozenset[str] = frozenset()
+    declared: str = ""
+
+    @property
+    def family(self) -> str:
+        """The service's name as a request's record has it, whatever the version."""
+        return self.declared or self.service
+
+    def is_own(self, name: str) -> bool:
+        """Whether this name of a service would lead back to its own chain."""
+        return name in (self.service, self.declared)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a policy would do with a request, for `flask gateway explain`.
+
+    does: in words. kept: what is known of an answer that could be used again. answer: the status of
+    the one that it would give without going on; None: it goes on. instead: what it may answer with
+    where the rest fails; empty: nothing. elsewhere: the service that gets the request; empty: its
+    own. circuit: the name in the state of the circuit that was asked. admit: which instances it
+    lets the request be sent to; None: all. refuses: what the request is answered with. personal:
+    whether all this depends on who asks.
+    """
+
+    does: tuple[str, ...] = ()
+    kept: Mapping[str, Any] | None = None
+    answer: int | None = None
+    instead: str = ""
+    elsewhere: str = ""
+    circuit: str = ""
+    admit: Callable[[str], bool] | None = None
+    refuses: UpstreamError | None = None
+    personal: bool = False
+
+
+#: See `explained` above.
+Explaining = Callable[[UpstreamRequest, PolicyContext], Explained]
 
 
 def chain(policies: Sequence[Policy], transport: Handler, context: PolicyContext) -> Handler:
     """The onion: the first policy outermost, the transport inside. None configured, no frame."""
     handler = transport
     for policy in reversed(policies):
-        if isinstance(policy, SituatedPolicy):
+        if isinstance(policy, SituatedPolicy) and callable(policy.wrap):  # and no option's value
             handler = policy.wrap(handler, context)
-        else:
+        elif callable(policy):
             handler = policy(handler)
     return handler
 
@@ -98,12 +146,19 @@ def order_faults(policies: Sequence[Policy]) -> list[str]:
                 for other in above
                 if _told(other, "per", "either") == "attempt"
             ]
+        before = _told(policy, "before", ())
         found += [
-            f"{name} must come before {_name(other)}: behind it, it would see nothing to do"
+            f"{name} must come before {_name(other)}: {_why(before, _name(other))}"
             for other in above
-            if _name(other) in _told(policy, "before", ())
+            if _name(other) in before
         ]
     return found
+
+
+def _why(before: Collection[str], name: str) -> str:
+    if isinstance(before, Mapping):
+        return str(before[name])
+    return "behind it, it would see nothing to do"
 
 
 def _told(policy: Policy, what: str, default: Any) -> Any:

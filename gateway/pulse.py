@@ -37,10 +37,14 @@ class Pulse:
     Actions run at every beat in every worker and must be quick. Duties run in the elected worker
     alone, each in a thread of its own; after an exception a duty is started again a second later.
     Without duties or anything urgent, only every fourth beat takes place.
+
+    realm: gateways that share their state and not their duties have different ones.
     """
 
-    def __init__(self, state: SharedState, *, beat: float = BEAT) -> None:
+    def __init__(self, state: SharedState, *, beat: float = BEAT, realm: str = "") -> None:
         self._state = state
+        #: The office of duties that name no other.
+        self.office = f"{OFFICE}@{realm}" if realm else OFFICE
         self._beat = beat
         self._urgent = False
         self._actions: list[Action] = []
@@ -57,21 +61,22 @@ class Pulse:
         self._urgent = self._urgent or urgent
 
     def when_elected(
-        self, name: str, duty: Duty, *, office: str = OFFICE, awaited: bool = False
+        self, name: str, duty: Duty, *, office: str = "", awaited: bool = False
     ) -> None:
         """Have `duty` run in the elected worker; `name` is for the log and its thread.
 
-        office: what the worker is elected for. With a name of the machine's own, there is one for
-        it also where machines share their state. awaited: the end of the worker waits for the duty
-        to return, a second at most.
+        office: what the worker is elected for; empty for the usual. With a name of the machine's
+        own, there is one for it also where machines share their state. awaited: the end of the
+        worker waits for the duty to return, a second at most.
         """
+        office = office or self.office
         known = self._offices.setdefault(office, _Office(self._state, office))
         known.duties.append(_Task(name, duty, awaited))
 
     @property
     def elected(self) -> bool:
         """Whether this worker is the elected one."""
-        return OFFICE in self._offices and self._offices[OFFICE].held
+        return self.office in self._offices and self._offices[self.office].held
 
     def begin(self) -> None:
         """Start, once in each process; nothing if there is nothing to do."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from gateway import forwarded, headers
+from gateway.domains import Chosen
 from gateway.exchange import Policy, Timeouts
 from gateway.option_kinds import kind_faults
 from gateway.policy import PolicyContext, policy_faults
-from gateway.service import DEFAULT_LIMIT, Runtime, Service
+from gateway.routes import Route, compile_routes
+from gateway.service import DEFAULT_LIMIT, Runtime, Service, variable_of
 from gateway.telling import kept_for_tokens, make_tell, telling_faults
 from gateway.transport.handler import SessionTransport, connections_of
 from gateway.transport.probe import make_ask
@@ -31,30 +34,66 @@ if TYPE_CHECKING:
     from gateway.authentication.internal_tokens import InternalTokens
 
 
+def carriers_of(services: Iterable[Service]) -> dict[str, tuple[Service, ...]]:
+    """Who carries the requests of each service: itself, or its versions, which are services of
+    their own; nobody, where something is wrong with how they are declared."""
+    return {service.name: _carriers(service) for service in services}
+
+
+def _carriers(service: Service) -> tuple[Service, ...]:
+    if service.versions is None:
+        return (service,)
+    if service.faults():
+        return ()
+    from gateway.versions.variants import variants  # only if used
+
+    return variants(service, service.versions)
+
+
 def _service_faults(
-    services: Iterable[Service], contexts: Mapping[str, PolicyContext]
+    services: Iterable[Service],
+    settings: Settings,
+    carriers: Mapping[str, Sequence[Service]],
+    needed_by: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
-    """What can be said of services without an application."""
+    """What can be said of services without an application. needed_by: see Chosen."""
     faults: list[str] = []
+    missing: dict[str, str] = {}
     for service in services:
         found = service.faults()
         faults += found
         if found:
             continue
-        if service.address() is None and service.discovery is None:
-            faults.append(
-                f"{service.variable} is not set: it names the instances of service"
-                f" {service.name!r} ({service.declared_at})"
-            )
-            continue
-        try:
-            _instances(service, contexts[service.name].settings)
-        except ValueError as error:
-            where = service.variable
-            if service.upstream is not None:
-                where = f"service {service.name!r}: upstream ({service.declared_at})"
-            faults.append(f"{where}: {error}")
+        for carrier in carriers[service.name]:
+            if carrier.address() is None and carrier.discovery is None:
+                first = missing.setdefault(carrier.variable, service.name)
+                if first != service.name:  # whose variable it is, mostly
+                    continue
+            # Several may go by one address.
+            wrong = _address_faults(carrier, settings, needed_by.get(service.name))
+            faults += [fault for fault in wrong if fault not in faults]
     return faults
+
+
+def _address_faults(service: Service, settings: Settings, user: str | None) -> list[str]:
+    """What is wrong with where a service is. user: who needs it to be there."""
+    if service.address() is None and service.discovery is None:
+        why = "" if user is None else f", which {user!r} needs"
+        fault = (
+            f"{service.variable} is not set: it names the instances of service"
+            f" {service.name!r}{why} ({service.declared_at})"
+        )
+        own = variable_of(service.name)  # of a version, which may go by its service's, too
+        alone = service.name == service.known_as or own == service.variable
+        return [fault if alone else f"{own} is not set, and {fault}"]
+    try:
+        _instances(service, settings)
+    except ValueError as error:
+        where = service.variable
+        if service.upstream is not None:
+            where = f"service {service.name!r}: upstream ({service.declared_at})"
+        return [f"{where}: {error}"]
+    return []
 
 
 def _instances(service: Service, settings: Settings) -> tuple[Target, ...] | Discovery:
@@ -65,22 +104,47 @@ def _instances(service: Service, settings: Settings) -> tuple[Target, ...] | Dis
 
 
 def add_services(
-    app: Flask, services: Sequence[Service], contexts: Mapping[str, PolicyContext]
+    app: Flask,
+    chosen: Chosen,
+    contexts: Mapping[str, PolicyContext],
+    carriers: Mapping[str, Sequence[Service]],
+    settings: Settings,
 ) -> list[str]:
-    """Register the services, if their declarations let them be; returns all that is wrong."""
-    faults = _service_faults(services, contexts)
+    """Register the services, if their declarations let them be; returns all that is wrong, also
+    with their helpers. carriers: see carriers_of."""
+    services, everyone = chosen.services, chosen.all
+    faults = _service_faults(everyone, settings, carriers, chosen.needed_by)
     faults += [
         f"service {service.name!r}: {fault} ({service.declared_at})"
-        for service in services
+        for service in everyone
         for fault in _option_faults(service, contexts[service.name])
     ]
-    names = [service.name for service in services]
+    versions = [one for service in everyone if service.versions for one in carriers[service.name]]
+    for service in everyone:
+        if service.versions is not None:
+            faults += _version_faults(service, carriers[service.name], contexts)
+    names = [service.name for service in (*everyone, *versions)]
     faults += [f"two services are named {n!r}" for n in sorted(set(names)) if names.count(n) > 1]
     faults += _hidden(services)
-    if len(set(names)) == len(names) and not any(service.faults() for service in services):
+    if versions:
+        from gateway.versions.paths import clashes  # only if used
+
+        faults += clashes(services)
+    if len(set(names)) == len(names) and not any(service.faults() for service in everyone):
         for service in services:
             app.register_blueprint(service)
     return faults
+
+
+def routes_aside(helpers: Sequence[Service]) -> tuple[Flask, dict[str, Route]]:
+    """The routes of services that have none in this gateway, in an application that serves nobody:
+    what they require counts for who asks them on a caller's behalf."""
+    app = Flask("aside", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    for service in helpers:
+        app.register_blueprint(service)
+    return app, compile_routes(app)[0]
 
 
 def _option_faults(service: Service, context: PolicyContext) -> list[str]:
@@ -92,8 +156,30 @@ def _option_faults(service: Service, context: PolicyContext) -> list[str]:
     return found
 
 
+def _version_faults(
+    service: Service, versions: Iterable[Service], contexts: Mapping[str, PolicyContext]
+) -> list[str]:
+    """What is wrong with the policies of versions, less what is wrong with their service's."""
+    known = policy_faults(service.policies, contexts[service.name])
+    return [
+        f"service {one.name!r}: {fault} ({one.declared_at})"
+        for one in versions
+        for fault in policy_faults(one.policies, contexts[one.name])
+        if fault not in known
+    ]
+
+
 def _balanced(service: Service, settings: Settings) -> BalancedService:
-    return BalancedService(service.name, service.url_prefix, settings.SECRET_KEY)
+    return BalancedService(service.name, _reach(service.prefixes), settings.SECRET_KEY)
+
+
+def _reach(prefixes: Sequence[str]) -> str | None:
+    """What all paths are below; None if there are none."""
+    if not prefixes:
+        return None
+    parted = [prefix.split("/") for prefix in prefixes]
+    same = takewhile(lambda parts: len(set(parts)) == 1, zip(*parted, strict=False))
+    return "/".join(parts[0] for parts in same)
 
 
 def _hidden(services: Sequence[Service]) -> list[str]:

@@ -1,7 +1,10 @@
-"""A request body that can be sent again: its beginning is kept as it passes."""
+"""A request body that can be sent again: kept as it passes, or here already."""
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+from gateway.bodies import BytesBody
 from gateway.exchange import BodySource
 
 
@@ -83,6 +86,16 @@ class ReplayableBody:
         all_out = self._place == kept.count and kept.ended
         self.finished = all_out and (not piece or self.length is not None)
         return piece
+
+
+#: Bodies that can be sent again.
+Replayable: TypeAlias = ReplayableBody | BytesBody
+
+
+def replayable(body: BodySource, bound: int) -> Replayable:
+    """The body in a form that can be sent again: as it is, if it is here whole; otherwise what is
+    taken from it is kept while it is at most `bound` bytes."""
+    return body if isinstance(body, BytesBody) else ReplayableBody(body, bound)
 
 
 class _Kept:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.forwarded import CALLERS, PLACES
@@ -39,6 +39,25 @@ class Requester:
         self._environ = environ
         self._identity = identity
         self._credentials = credentials
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who asks; None where nobody was asked who it is."""
+        return self._identity
+
+    @property
+    def address(self) -> str:
+        """The client's address, as trusted proxies tell it."""
+        told: str = self._environ["gateway.edge"].address
+        return told
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The values of the route's variables, such as `{"order_id": 7}`; empty where a service
+        forwards by itself."""
+        routed = self._environ.get("werkzeug.request")  # not there before Flask has the request
+        values: Mapping[str, Any] = getattr(routed, "view_args", None) or {}
+        return {name: value for name, value in values.items() if name != "_rest"}
 
     @property
     def origin(self) -> str:

@@ -71,6 +71,14 @@ def compile_routes(app: Flask) -> tuple[dict[str, Route], list[str]]:
     return routes, faults
 
 
+def route_without_paths(service: Service) -> Route:
+    """What a service without paths requires, as far as it says so, of callers that are asked for by
+    others."""
+    access, _ = _access([service], set(service.methods))
+    access = {method: access.get(method) for method in service.methods}
+    return Route("", service, access, service.allow_encoded_slashes)
+
+
 def _around(app: Flask, endpoint: str) -> list[Any]:
     """The blueprints an endpoint is in, the innermost first."""
     names = endpoint.split(".")[:-1]

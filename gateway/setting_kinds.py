@@ -14,10 +14,14 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
 from gateway.plan_fields import PlansByName
+from gateway.webhook_fields import WebhooksByPartner
 
 Words = tuple[str, ...]
 
 _HEADER = re.compile(r"[A-Za-z0-9\-]+")
+# A week, in seconds.
+_LONGEST_DELAY = 604_800
+_MOST_DELAYS = 100
 _NAME_SERVER = re.compile(r"(?:\[([0-9A-Fa-f:]+)\]|([0-9.]+))(?::\d{1,5})?")
 
 
@@ -48,6 +52,12 @@ def _header_names(value: Words) -> Words:
     return value
 
 
+def _delays(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(value) > _MOST_DELAYS or not all(1 <= one <= _LONGEST_DELAY for one in value):
+        raise ValueError(f"up to {_MOST_DELAYS} times of 1 to {_LONGEST_DELAY} seconds")
+    return value
+
+
 def _json(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -67,3 +77,7 @@ NameServers = Annotated[CommaList, AfterValidator(_name_servers)]
 HeaderNames = Annotated[CommaList, AfterValidator(_header_names)]
 #: Plans by name, as JSON.
 PlansAsJson = Annotated[PlansByName, NoDecode, BeforeValidator(_json)]
+#: Whole seconds, parted by commas.
+Delays = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split), AfterValidator(_delays)]
+#: Webhooks by partner, as JSON.
+WebhooksAsJson = Annotated[WebhooksByPartner, NoDecode, BeforeValidator(_json)]

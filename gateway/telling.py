@@ -58,7 +58,7 @@ def make_tell(service: Service, tokens: InternalTokens | None) -> Tell:
         return lambda identity: ()
     if tokens is None or service.identity == "headers":
         return PLAIN
-    signed = tokens.teller(service.name)
+    signed = tokens.teller(service.known_as)
     if service.identity == "token":
         return signed
     name = tokens.header.lower()

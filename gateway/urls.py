@@ -95,21 +95,22 @@ def _refused(what: str) -> Refusal:
     return Refusal(f"The path has {what}.", slug="ambiguous_path")
 
 
-def strip_prefix(path: str, prefix: str) -> str:
-    """The raw path less `prefix` ("/a/b"); what is left begins with a slash.
+def strip_prefix(path: str, prefix: str, put: str = "") -> str:
+    """The raw path less `prefix` ("/a/b"), with `put` in its place; what comes of it begins with a
+    slash.
 
     The prefix may have been sent percent-encoded, so it is compared segment by segment; a path
     whose raw segments do not line up with the prefix is refused.
     """
     if not prefix:
-        return path
+        return put + path if put else path
     if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
-        return path[len(prefix) :] or "/"
+        return put + path[len(prefix) :] or "/"
     wanted = prefix.split("/")
     segments = path.split("/")
     if [unquote(segment) for segment in segments[: len(wanted)]] != wanted:
         raise _refused("an encoded slash in its prefix")
-    return "/" + "/".join(segments[len(wanted) :])
+    return "/".join([put, *segments[len(wanted) :]]) or "/"
 
 
 def join(base_path: str, path: str, query: str | None) -> str:
@@ -119,12 +120,12 @@ def join(base_path: str, path: str, query: str | None) -> str:
     return path if query is None else f"{path}?{query}"
 
 
-def client_path(value: str, origin: str, base: str, strip: str) -> str | None:
+def client_path(value: str, origin: str, base: str, strip: str, put: str = "") -> str | None:
     """The path, and what follows it, by which clients know what an upstream calls `value`: a URL
     or an absolute path. None if it points elsewhere, or is relative.
 
     origin, base: the scheme and authority of the upstream, and the path there. strip: the prefix
-    that was taken from the client's path; it is put back.
+    that was taken from the client's path; it is put back, in place of `put` where that was put.
     """
     path = _own_path(value, origin)
     if path is None:
@@ -132,6 +133,11 @@ def client_path(value: str, origin: str, base: str, strip: str) -> str | None:
     if base and _below(path, base):
         path = path[len(base) :]
         path = path if path.startswith("/") else "/" + path
+    if put:
+        if not _below(path, put):
+            return path
+        found = strip + path[len(put) :]
+        return found if found.startswith("/") else "/" + found
     return strip + path if strip and not _below(path, strip) else path
 
 

@@ -52,10 +52,11 @@ def with_policies(*policies: Policy) -> Callable[[V], V]:
     """Give a view of a service policies of its own, outermost first, for what it forwards to that
     service with `service.forward()`.
 
-    One of a class that the service has, too, takes its place. A further one stands around the
-    service's, inside of those listed before it, and no further in than the order of policies asks
-    for. All others of the service are used by the view as they are: they are not made twice. What a
-    view's policy counts is the view's alone: a CircuitBreaker of a view is a circuit of its own.
+    One of a class that the service has, too, takes its place; a transform takes nobody's. A further
+    one stands around the service's, inside of those listed before it, and no further in than the
+    order of policies asks for. All others of the service are used by the view as they are: they are
+    not made twice. What a view's policy counts is the view's alone: a CircuitBreaker of a view is a
+    circuit of its own.
 
     Faults at start: a list that makes no sense for the service, and a function that is no view of
     one. Raises TypeError for a service, which has `policies=`, and ValueError without a policy.
@@ -85,10 +86,10 @@ class Layers:
     gaps: dict[int, list[Policy]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, own: Sequence[Policy], service: Sequence[Policy]) -> Layers:
-        """See with_policies."""
+    def of(cls, own: Sequence[Policy], service: Sequence[Policy], first: int = 0) -> Layers:
+        """See with_policies. first: the outermost gap in which they may stand."""
         layers = cls()
-        gap = 0  # the outermost in which the next one may stand
+        gap = first  # the outermost in which the next one may stand
         for policy in own:
             places = [place for place, other in enumerate(service) if _alike(policy, other)]
             for place in places:
@@ -100,6 +101,17 @@ class Layers:
                 gap = layers._fitting(policy, service, gap)
                 layers.gaps.setdefault(gap, []).append(policy)
         return layers
+
+    @classmethod
+    def inside(cls, own: Sequence[Policy], service: Sequence[Policy]) -> Layers:
+        """As far in as they make sense, but around what sends requests more than once."""
+        repeats = (place for place, one in enumerate(service) if getattr(one, "repeats", False))
+        known = order_faults(service)
+        for gap in range(next(repeats, len(service)), 0, -1):
+            layers = cls.of(own, service, gap)
+            if all(fault in known for fault in order_faults(layers.among(service))):
+                return layers
+        return cls.of(own, service)
 
     def _fitting(self, policy: Policy, service: Sequence[Policy], first: int) -> int:
         """The outermost gap from the first one in which a policy makes sense; the first if none."""
@@ -119,7 +131,9 @@ class Layers:
 
 
 def _alike(one: Policy, other: Policy) -> bool:
-    return type(one) is type(other) and not isinstance(one, _BARE)
+    if isinstance(one, _BARE) or getattr(one, "stacks", False):
+        return False
+    return type(one) is type(other)
 
 
 def policies_of(view: object) -> tuple[Policy, ...]:
@@ -128,9 +142,13 @@ def policies_of(view: object) -> tuple[Policy, ...]:
 
 
 def view_policies(
-    app: Flask, routes: Mapping[str, Route], contexts: Mapping[str, PolicyContext]
+    app: Flask,
+    routes: Mapping[str, Route],
+    contexts: Mapping[str, PolicyContext],
+    carriers: Mapping[str, Sequence[Service]],
 ) -> tuple[dict[str, dict[str, tuple[Policy, ...]]], list[str]]:
-    """The policies of views by service and endpoint, and all that is wrong with them."""
+    """The policies of views by service and endpoint, and all that is wrong with them. carriers: see
+    registration.carriers_of."""
     found: dict[str, dict[str, tuple[Policy, ...]]] = {}
     faults: list[str] = []
     for endpoint, route in routes.items():
@@ -141,18 +159,26 @@ def view_policies(
         where = ", ".join(one.place for one in getattr(view, MARK))
         if route.service is None or route.service.name not in contexts:
             wrong = ["with_policies is for views of a service"]
+        elif not route.service.forwards:
+            wrong = ["its service forwards nothing: policies are the services' that it asks"]
         else:
-            wrong = _faults(own, route.service, contexts[route.service.name])
+            wrong = _faults(own, carriers[route.service.name], contexts)
             found.setdefault(route.service.name, {})[endpoint] = own
         faults += [f"view {endpoint!r}: {fault} ({where})" for fault in wrong]
     return found, faults + list(_astray(app, routes))
 
 
-def _faults(own: Sequence[Policy], service: Service, context: PolicyContext) -> list[str]:
+def _faults(
+    own: Sequence[Policy], carriers: Sequence[Service], contexts: Mapping[str, PolicyContext]
+) -> list[str]:
     """What is wrong with a view's policies, less what is wrong with the service's anyway."""
-    known = policy_faults(service.policies, context)
-    together = Layers.of(own, service.policies).among(service.policies)
-    return [fault for fault in policy_faults(together, context) if fault not in known]
+    found: dict[str, None] = {}
+    for service in carriers:
+        context = contexts[service.name]
+        known = policy_faults(service.policies, context)
+        together = Layers.of(own, service.policies).among(service.policies)
+        found |= dict.fromkeys(one for one in policy_faults(together, context) if one not in known)
+    return list(found)
 
 
 def _astray(app: Flask, routes: Mapping[str, Route]) -> Iterator[str]:

@@ -44,6 +44,14 @@ LINGER = 2.0
 _PATIENCE = 0.1
 
 
+def refused_with(exc: BaseException) -> tuple[int, str]:
+    """Status and reason of the answer to a request that cannot be read."""
+    return next(
+        ((code, text) for kind, code, text in _STATUS if isinstance(exc, kind)),
+        (500, "Internal Server Error"),
+    )
+
+
 class GatewayWorker(Worker):
     """Common to both workers."""
 
@@ -56,10 +64,7 @@ class GatewayWorker(Worker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that never reached the application."""
-        status, reason = next(
-            ((code, text) for kind, code, text in _STATUS if isinstance(exc, kind)),
-            (500, "Internal Server Error"),
-        )
+        status, reason = refused_with(exc)
         request_id = os.urandom(16).hex()
         if status >= 500 and status != 501:
             self.log.error("%s: error handling request", request_id, exc_info=exc)

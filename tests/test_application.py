@@ -52,6 +52,10 @@ def test_faults_of_settings_and_services_come_together() -> None:
 
 def test_missing_address_names_variable_and_place() -> None:
     assert f"names the instances of service 'a' ({__file__}:" in _faults(_service("a"))
+    text = _faults(_service("a", variable="NOWHERE_URL"))
+    assert text.startswith("NOWHERE_URL is not set: it names the instances of service 'a' (")
+    both = _faults(_service("nowhere"), _service("b", variable="NOWHERE_URL"))
+    assert both.count("NOWHERE_URL is not set") == 1
 
 
 def test_services_of_one_name_are_a_fault() -> None:

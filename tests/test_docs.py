@@ -17,7 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 FIELDS = [pytest.param(field, id=name) for name, field in Settings.model_fields.items()]
 UNITS = {
     float: ("second",),
-    int: ("second", "byte", "port", "worker", "request", "connection", "header field", "token"),
+    int: (
+        "second",
+        "byte",
+        "port",
+        "worker",
+        "request",
+        "connection",
+        "header field",
+        "token",
+        "day",
+    ),
 }
 
 

@@ -21,6 +21,7 @@ from gateway.errors import (
     NotSent,
     Refusal,
     Unauthenticated,
+    UnusableAnswer,
     UpstreamError,
 )
 from tests.support.wsgi import Answer, call, make_app, open_service
@@ -32,11 +33,12 @@ def _subclasses(kind: type[Any]) -> list[type[Any]]:
     return [kind, *(found for child in kind.__subclasses__() for found in _subclasses(child))]
 
 
-# A policy's own word is for the client; every other message is not.
-UPSTREAM = [
-    NotSent("circuit_open") if kind is NotSent else kind(SECRET)
-    for kind in _subclasses(UpstreamError)
-]
+# A reason that is said is for the client; every other message is not.
+SAYING: dict[type[Any], UpstreamError] = {
+    NotSent: NotSent("circuit_open"),
+    UnusableAnswer: UnusableAnswer("untransformable_response", SECRET),
+}
+UPSTREAM = [SAYING.get(kind) or kind(SECRET) for kind in _subclasses(UpstreamError)]
 REFUSALS = [
     Refusal("No."),
     Refusal("No.", status=508, slug="loop"),
@@ -68,6 +70,7 @@ STATUS = {
     "HeadFailed": 502,
     "HeadTimeout": 504,
     "ProtocolViolation": 502,
+    "UnusableAnswer": 502,
     "BodyFailed": 502,
     "UpstreamError": 502,
     "ConnectionError": 502,
@@ -161,6 +164,14 @@ def test_challenges_name_what_is_missing() -> None:
     assert 'scope="order:read"' in _raised(REFUSALS[4]).header("WWW-Authenticate")[0]
 
 
+def test_a_refusal_may_have_further_members() -> None:
+    errors = [{"pointer": "/a", "detail": "must be an integer"}]
+    answer = _raised(Refusal("No.", slug="invalid_body", members={"errors": errors, "more": 2}))
+    _is_problem(answer, 400)
+    assert (answer.json["errors"], answer.json["more"]) == (errors, 2)
+    assert Refusal("No.").members == {}
+
+
 def test_bug_is_logged_with_the_request_id(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "gateway"):
         answer = _raised(ValueError(SECRET))
@@ -201,7 +212,9 @@ def test_configuration_error_lists_every_fault() -> None:
     assert str(error) == "- one\n- two"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in _subclasses(UpstreamError) if kind != NotSent])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in _subclasses(UpstreamError) if kind not in SAYING]
+)
 def test_retry_safety_can_be_said(kind: type[UpstreamError]) -> None:
     assert kind(retry_safe=True).retry_safe
     assert not kind(retry_safe=False).retry_safe

@@ -9,6 +9,7 @@ import weakref
 import pytest
 
 from gateway import Bulkhead, Cache, CircuitBreaker, Fallback, Policy, Retry
+from gateway.transforms import Query, RequestHeaders, StandardHeaders
 from tests.support.wsgi import call, make_app, open_service
 
 KEPT = {"Cache-Control": "max-age=60", "Content-Type": "text/plain"}
@@ -23,8 +24,13 @@ class Marked(str):
 @pytest.mark.parametrize("before", [0, 1], ids=["first", "again"])
 @pytest.mark.parametrize(
     "policies",
-    [[], [Cache()], [Fallback(), Cache(), Bulkhead(), Retry(), CircuitBreaker()]],
-    ids=["plain", "kept", "all"],
+    [
+        [],
+        [Cache()],
+        [Fallback(), Cache(), Bulkhead(), Retry(), CircuitBreaker()],
+        [StandardHeaders(), RequestHeaders(set={"X-A": "{query.a}"}), Query(set={"a": "{client}"})],
+    ],
+    ids=["plain", "kept", "all", "shaped"],
 )
 def test_a_request_leaves_nothing_for_the_collector(policies: list[Policy], before: int) -> None:
     service, stub = open_service(policies=policies, backend=lambda *_: (200, KEPT, b"ok"))

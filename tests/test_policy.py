@@ -107,3 +107,15 @@ def test_a_policy_that_needs_more_gets_its_surroundings() -> None:
     context = make_context()
     assert chain([Curious()], lambda request: answer(), context)(outline()).status == 200
     assert seen == [context]
+
+
+@dataclass(frozen=True)
+class Named(Plain):
+    """Has an option that is called as the method of others is."""
+
+    wrap: str = ""
+
+
+def test_an_option_may_have_the_name_of_a_method() -> None:
+    handler = chain([Named("data"), Named()], lambda request: answer(204), make_context())
+    assert handler(outline()).status == 204

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from gateway.bodies import RequestBody
+from gateway.bodies import BytesBody, RequestBody
 from gateway.errors import ClientBodyError
-from gateway.replay import ReplayableBody
+from gateway.replay import Replayable, ReplayableBody, replayable
 
 
 class Pieces:
@@ -38,7 +38,7 @@ class Pieces:
         return piece
 
 
-def read(body: ReplayableBody) -> list[bytes]:
+def read(body: Replayable) -> list[bytes]:
     """All pieces, with the empty one that ends a chunked body."""
     pieces = []
     while not body.finished:
@@ -173,3 +173,25 @@ def test_any_number_of_attempts_at_any_place_gives_the_same_bytes() -> None:
             body = again
         assert b"".join(read(body)) == data
         assert body.whole() == data
+
+
+def test_a_body_that_is_here_can_be_sent_again_whatever_its_size() -> None:
+    data = b"x" * 100_000
+    body = replayable(BytesBody(data), 10)
+    assert (body.length, body.arrived, body.at_hand, body.finished) == (100_000, True, True, False)
+    again = body.rewound()
+    assert again is not None
+    assert read(body) == read(again) == [data]
+    body.fetch()
+    assert (body.finished, body.next_piece(), body.fileno()) == (True, b"", None)
+    assert body.whole() is data
+    assert replayable(BytesBody(b""), 10).finished
+
+
+def test_a_body_that_arrives_is_kept_up_to_a_bound() -> None:
+    kept = replayable(Pieces(b"abc", length=3), 3)
+    assert read(kept) == [b"abc"]
+    assert kept.whole() == b"abc"
+    forgotten = replayable(Pieces(b"abc", length=3), 2)
+    assert read(forgotten) == [b"abc"]
+    assert forgotten.rewound() is None

@@ -43,6 +43,12 @@ def test_name_makes_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _declare(upstream="").address() == ""
 
 
+def test_a_variable_of_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_B_URL", "http://own")
+    monkeypatch.setenv("ORDERS_URL", "http://orders")
+    assert _declare(variable="ORDERS_URL").address() == "http://orders"
+
+
 def test_declaration_is_remembered_with_its_place() -> None:
     service, line = _declare(), inspect.currentframe()
     assert line is not None
@@ -62,6 +68,7 @@ def test_declaration_is_remembered_with_its_place() -> None:
         ({"url_prefix": "/ab", "strip_prefix": "/a"}, "strip_prefix"),
         ({"methods": ["GET", "BREW"]}, "methods ['BREW'] cannot be forwarded"),
         ({"methods": "GET"}, "cannot be forwarded"),
+        ({"variable": 7}, "variable must be the name of an environment variable"),
     ],
 )
 def test_faults_name_what_and_where(options: dict[str, Any], fault: str) -> None:

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Refusal
-from gateway.urls import Origin, check_path, check_routed, join, raw_target, strip_prefix
+from gateway.urls import (
+    Origin,
+    check_path,
+    check_routed,
+    client_path,
+    join,
+    raw_target,
+    strip_prefix,
+)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +164,37 @@ def test_target_routed_by_another_path_is_refused(path: str, routed: str) -> Non
 )
 def test_prefix_is_stripped(path: str, prefix: str, rest: str) -> None:
     assert strip_prefix(path, prefix) == rest
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix", "made"),
+    [
+        ("/a/b/c", "/a/b", "/x/y/c"),
+        ("/a/b", "/a/b", "/x/y"),
+        ("/a/b/", "/a/b", "/x/y/"),
+        ("/%61/b/%63", "/a/b", "/x/y/%63"),
+        ("/%61/b", "/a/b", "/x/y"),
+        ("/%61/b/", "/a/b", "/x/y/"),
+        ("/a", "", "/x/y/a"),
+    ],
+)
+def test_another_prefix_is_put_in_its_place(path: str, prefix: str, made: str) -> None:
+    assert strip_prefix(path, prefix, "/x/y") == made
+
+
+@pytest.mark.parametrize(
+    ("value", "strip", "path"),
+    [
+        ("/x/y/c?q#f", "/a/b", "/a/b/c?q#f"),
+        ("/x/y", "/a/b", "/a/b"),
+        ("/x/yz", "/a/b", "/x/yz"),
+        ("http://one/base/x/y/c", "/a/b", "/a/b/c"),
+        ("/x/y", "", "/"),
+        ("/x/y?q", "", "/?q"),
+    ],
+)
+def test_a_prefix_that_was_put_is_exchanged_again(value: str, strip: str, path: str) -> None:
+    assert client_path(value, "http://one", "/base", strip, "/x/y") == path
 
 
 @pytest.mark.parametrize("path", ["/a%2Fb/c", "/ab", "/b/a"])

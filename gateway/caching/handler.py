@@ -102,12 +102,7 @@ class Cached:
 
     def _wishes(self, asked: Asked) -> Wants:
         """What the client asks of caches, as far as it counts."""
-        told = wants(asked)
-        if told is NOTHING or self._obeys:
-            return told
-        if told.no_store or told.only_if_cached:
-            return Wants(told.no_store, told.only_if_cached)
-        return NOTHING
+        return wishes(asked, obeys=self._obeys)
 
     def _at_hand(self, visit: Visit) -> UpstreamResponse | None:
         """An answer out of what is kept, if that may be used without asking."""
@@ -210,3 +205,13 @@ class Cached:
         place = self._shelf.find(visit.request, surely=True)
         if place is not None:
             visit.place = place
+
+
+def wishes(asked: Asked, *, obeys: bool) -> Wants:
+    """What the client asks of caches, as far as it counts. obeys: Cache.client_no_cache."""
+    told = wants(asked)
+    if told is NOTHING or obeys:
+        return told
+    if told.no_store or told.only_if_cached:
+        return Wants(told.no_store, told.only_if_cached)
+    return NOTHING

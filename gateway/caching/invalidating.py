@@ -49,7 +49,6 @@ def _named(
 ) -> str | None:
     """The client's path of what an answer names; None if it is elsewhere."""
     asked = request.target.partition("?")[0]
-    strip = own if asked == "/" and not own.endswith("/") else own.removesuffix(asked)
     path = None if value.startswith("/") else client_path(value, origin, "", "")
     if path is not None:  # in the gateway's own words
         return path
@@ -57,4 +56,15 @@ def _named(
         url = urljoin(f"{response.origin}{response.base}{asked}", value)
     except ValueError:
         return None
-    return client_path(url, response.origin, response.base, strip)
+    return client_path(url, response.origin, response.base, *_exchanged(own, asked))
+
+
+def _exchanged(own: str, asked: str) -> tuple[str, str]:
+    """The prefix of a client's path that was taken, and what was put in its place."""
+    if asked == "/" and not own.endswith("/"):
+        return own, ""
+    theirs, ours = own.split("/"), asked.split("/")
+    while len(theirs) > 1 and len(ours) > 1 and theirs[-1] == ours[-1]:
+        theirs.pop()
+        ours.pop()
+    return "/".join(theirs), "/".join(ours)

@@ -57,15 +57,15 @@ class Keys:
 
     def first(self, asked: Asked) -> tuple[bytes, str] | None:
         """The key of what is asked for, and its url as purges name it: the client's path and the
-        parameters that count, in normal form. None without a requester, and where a field that
-        counts is not at hand."""
+        parameters that count, as policies in front left them, in normal form. None without a
+        requester, and where a field that counts is not at hand."""
         requester = asked.requester
         if requester is None:
             return None
-        url = self.url(*requester.target)
+        path, mark, query = asked.target.partition("?")
+        url = self.url(requester.target[0], query if mark else None)
         # The path that the backend gets counts as well: a policy may have changed it.
-        path = normalised(asked.target.partition("?")[0])
-        parts = [requester.origin, requester.way, url, path]
+        parts = [requester.origin, requester.way, url, normalised(path), *asked.differs]
         for name in self._vary:
             value = asked.field(name)
             if value is None:

@@ -24,12 +24,13 @@ def cache_options(app: Flask) -> list[Options]:
     """The options of all Cache policies of an application: those of services and of their views."""
     gateway = app.extensions["gateway"]
     found: list[tuple[str, Iterable[Any]]] = [
-        (runtime.service.url_prefix or "", runtime.service.policies)
+        (prefix, runtime.service.policies)
         for runtime in gateway.runtimes.values()
+        for prefix in runtime.service.prefixes
     ]
     for endpoint, route in gateway.routes.items():
         if route.service is not None and (own := policies_of(app.view_functions[endpoint])):
-            found.append((route.service.url_prefix or "", own))
+            found += [(prefix, own) for prefix in route.service.prefixes]
     return [(at, one) for at, policies in found for one in policies if isinstance(one, Cache)]
 
 

@@ -9,13 +9,16 @@ from flask.cli import ScriptInfo
 
 from gateway.cli.cache import cache_group
 from gateway.cli.database import database_group, database_note
+from gateway.cli.explain import explain_command
+from gateway.cli.filters import filters_group
 from gateway.cli.keys import keys_group
 from gateway.cli.new_service import new_service
-from gateway.cli.services import print_services
+from gateway.cli.services import print_services, summary
 from gateway.cli.settings import settings_table
 from gateway.cli.token import ROLES, development_token
 from gateway.cli.upstreams import print_upstreams
 from gateway.cli.usage import usage
+from gateway.cli.webhooks import webhooks_group
 from gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -66,16 +69,27 @@ def upstreams(as_json: bool, watch: float | None) -> None:
 
 
 @group.command()
-def check() -> None:
+@click.option("--strict", is_flag=True, help="Exit code 1 if there are warnings, too.")
+def check(strict: bool) -> None:
     """All faults of settings and services at once; exit code 1 if there are any.
 
     A database that cannot be used is no fault, since the gateway starts without it: a note.
+    Services that open clients or databases of their own are warned of.
     """
+    from gateway.cli.lint import service_warnings  # only if used
+
     app = _load()
     gateway = app.extensions["gateway"]
-    click.echo(f"The settings and {len(gateway.runtimes)} services are in order.")
+    click.echo(summary(gateway.chosen))
+    for name in gateway.chosen.astray:
+        click.echo(f"note: service {name!r} is in no domain", err=True)
     if gateway.records is not None and (note := database_note(gateway.records.database)):
         click.echo(f"note: {note}", err=True)
+    warnings = service_warnings(app)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if warnings and strict:
+        raise SystemExit(1)
 
 
 @group.command()
@@ -116,5 +130,8 @@ def settings() -> None:
 
 group.add_command(cache_group)
 group.add_command(database_group)
+group.add_command(explain_command)
+group.add_command(filters_group)
 group.add_command(keys_group)
 group.add_command(usage)
+group.add_command(webhooks_group)

@@ -36,7 +36,7 @@ def database_url() -> str:
 
 
 def database_note(database: Database) -> str:
-    """Why API keys and quotas could not use this database now, and what to do; empty if they
+    """Why what needs this database could not use it now, and what to do; empty if they
     can. It takes a few seconds at most."""
     try:
         database.check()
@@ -51,7 +51,7 @@ def database_note(database: Database) -> str:
 
 @click.group("db")
 def database_group() -> None:
-    """The tables of the database that keeps API keys and usage."""
+    """The tables of the database that keeps API keys, usage and webhooks."""
 
 
 @database_group.command()

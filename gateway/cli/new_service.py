@@ -6,7 +6,7 @@ import keyword
 import re
 from pathlib import Path
 
-from gateway.cli.service_list import with_service
+from gateway.cli.service_list import has_domains, with_service
 from gateway.errors import ConfigurationError
 
 _TEMPLATE = Path(__file__).with_name("service.py.tmpl")
@@ -32,9 +32,11 @@ def new_service(name: str, prefix: str, folder: Path | None = None) -> list[str]
         text = text.replace(f"@{mark}@", value)
     _write({target: text.replace("@PREFIX@", prefix), index: listed})
     variable = f"{name.upper()}_URL"
+    where = index.relative_to(folder.parent)
     return [
         f"wrote {target.relative_to(folder.parent)}",
-        f"listed it in {index.relative_to(folder.parent)}",
+        f"listed it in {where}",
+        *([f"it is in no domain: add it to DOMAINS in {where}"] if has_domains(listed) else []),
         f"now set {variable}=http://host:port and start the gateway again",
     ]
 

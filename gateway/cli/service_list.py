@@ -24,6 +24,17 @@ def with_service(text: str, name: str) -> str:
     return made
 
 
+def has_domains(text: str) -> bool:
+    """Whether the module declares domains."""
+    targets = (
+        target
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    )
+    return any(isinstance(target, ast.Name) and target.id == "DOMAINS" for target in targets)
+
+
 def _dumps(services: ast.List) -> list[str]:
     return [ast.dump(element) for element in services.elts]
 

@@ -22,4 +22,6 @@ def _default(value: object) -> str:
         return f"`{str(value).lower()}`"
     if value in ("", (), {}):
         return ""
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
     return f"`{value}`"

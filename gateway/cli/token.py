@@ -80,7 +80,7 @@ def _permissions(role: str, named: set[str]) -> list[str]:
     if role == "writer":
         return sorted(named)
     # The gateway that it is for may have an ADMIN_PREFIX that this terminal knows nothing of.
-    named = named | {"cache:purge"}
+    named = named | {"cache:purge", "filters:write"}
     return sorted({name.partition(":")[0] + ":*" if ":" in name else name for name in named})
 
 

@@ -30,7 +30,7 @@ def print_upstreams(
     if isinstance(gateway.state, MemoryState):
         fault = "each worker keeps what it knows to itself: nothing can be read from here"
         raise ConfigurationError([f"STATE_URL=memory://: {fault}"])
-    overview = Overview(gateway.runtimes, gateway.state, gateway.loads)
+    overview = Overview(gateway.carrying, gateway.state, gateway.loads, gateway.pulse.office)
     while True:
         seen = overview.look()
         if getattr(gateway.state, "degraded", False):
@@ -56,7 +56,7 @@ def _service(name: str, service: dict[str, Any]) -> str:
         f"probes {service['probes']}" if service["probes"] else "no probes",
     ]
     if service["circuit"]:
-        facts.append(_circuit(service["circuit"]))
+        facts.append(circuit_words(service["circuit"]))
     lines = [f"{name}: {', '.join(facts)}"]
     if not service["targets"]:
         return "\n".join([*lines, "  no instance"])
@@ -74,10 +74,11 @@ def _row(target: dict[str, Any]) -> tuple[str, str, str, str]:
     in_flight = str(sum(counts))
     if len(counts) > 1:
         in_flight += f" ({'+'.join(map(str, counts))})"
-    return target["target"], str(target["weight"]), in_flight, _state(target)
+    return target["target"], str(target["weight"]), in_flight, state_words(target)
 
 
-def _state(target: dict[str, Any]) -> str:
+def state_words(target: dict[str, Any]) -> str:
+    """How an instance is; see Overview."""
     health, ejected = target["health"], target["ejected"]
     words = []
     if health and not health["healthy"]:
@@ -93,11 +94,12 @@ def _state(target: dict[str, Any]) -> str:
         last = f": {health['reason']}" if health["reason"] else ""
         words.append(f"probed {_time(health['checked'])} ago{last}")
     if target["circuit"]:
-        words.append(_circuit(target["circuit"]))
+        words.append(circuit_words(target["circuit"]))
     return ", ".join(words)
 
 
-def _circuit(circuit: dict[str, Any]) -> str:
+def circuit_words(circuit: dict[str, Any]) -> str:
+    """How a circuit is; see Overview."""
     text = f"circuit {circuit['state']}"
     if circuit["state"] == "open":
         return f"{text}, tries again in {_time(circuit['recovery'])}"

@@ -225,7 +225,10 @@ def _sibling(asked: Request, route: Route, routes: dict[str, Route]) -> Route:
             if service is route.service:
                 return route
             bound = rules.bind("")
-            rule, values = bound.match(asked.path, asked.method, return_rule=True)
+            try:
+                rule, values = bound.match(asked.path, asked.method, return_rule=True)
+            except NotFound:  # it has not all paths that the other has: those of versions
+                continue
             asked.url_rule, asked.view_args = rule, dict(values)
             return routes[rule.endpoint]
     raise NotFound

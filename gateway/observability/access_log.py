@@ -6,7 +6,9 @@ duration_ms (arrival to the last byte), queue_ms (of it in front of the gateway,
 X-Request-Start told), upstream_ms (until the upstream's response head), gateway_ms (until the
 client's response head, less the two before), attempts, dry_run (the limits on trial that would have
 refused it), cache (what a cache did: hit, stale, revalidated, miss or bypass; left out where there
-is none). The query is left out: it may hold secrets.
+is none), degraded (the parts that an aggregated answer had to do without, and why; left out where
+it had them all), version (that of the service which it was for; left out where the service has
+none). The query is left out: it may hold secrets.
 """
 
 from __future__ import annotations
@@ -58,6 +60,10 @@ class AccessLog:
             "attempts": len(attempts),
             "dry_run": exchange.dry_run,
         }
+        if exchange.version:
+            line["version"] = exchange.version
+        if exchange.degraded:
+            line["degraded"] = exchange.degraded
         if exchange.cache:
             line["cache"] = exchange.cache
         try:

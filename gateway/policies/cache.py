@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gateway.caching import handler
+from gateway.caching import handler, looking
 from gateway.caching.freshness import Rules
 from gateway.caching.opening import open_responses
-from gateway.exchange import Handler
-from gateway.policy import PolicyContext
+from gateway.exchange import Handler, UpstreamRequest
+from gateway.policy import Explained, PolicyContext
 
 _OVERRIDABLE = ("must-revalidate", "no-cache", "no-store", "private", "set-cookie")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -154,6 +154,11 @@ class Cache:
         # A store that is to hold more than a few answers takes no longer ones.
         rules = self.rules(settings.CACHE_ENTRY_BYTES, settings.CACHE_BYTES // 8)
         return handler.Cached(following, context.service, self, rules, store, name)
+
+    def explained(self, request: UpstreamRequest, context: PolicyContext) -> Explained:
+        """See gateway.policy."""
+        store = open_responses(context.settings, context.commons)
+        return looking.explained(request, context.service, self, store)
 
     def rules(self, longest: int, most: int) -> Rules:
         """What is to be kept, and for how long. longest: body that is kept, if not said here. most:

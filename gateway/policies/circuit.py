@@ -189,6 +189,14 @@ class Circuit:
             return Ticket(self, value["changed"])
         return self._rules.waiting(value, self._state.clock()) or self._claim()
 
+    def waiting(self) -> float:
+        """The seconds after which to ask again; 0: it would let a request through. Nothing is
+        claimed."""
+        value = self._state.get(self._key)
+        if value is None or not value["open"]:
+            return 0.0
+        return self._rules.waiting(value, self._state.clock())
+
     def under_way(self) -> Ticket:
         """A ticket for what is left of a request that was let through."""
         value = self._state.get(self._key)

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from gateway.errors import NoTarget, NotSent, UpstreamError
 from gateway.exchange import UNAVAILABLE, Handler, UpstreamRequest, UpstreamResponse
 from gateway.policies.circuit import Circuit, Rules, Ticket
-from gateway.policy import PolicyContext
+from gateway.policy import Explained, PolicyContext
 from gateway.response_bodies import is_whole, watch
 
 Outcome = UpstreamResponse | UpstreamError
@@ -66,6 +66,31 @@ class CircuitBreaker:
         context.pulse.at_beat(breaker.beat)
         return breaker.ask_target if self.scope == "target" else breaker.ask_service
 
+    def explained(self, request: UpstreamRequest, context: PolicyContext) -> Explained:
+        """See gateway.policy."""
+        name = _name(context)
+
+        def waiting(name: str) -> float:
+            return Circuit(name, self.rules, context.state, self.draw).waiting()
+
+        if self.scope == "target":
+            return Explained(admit=lambda target: not waiting(f"{name}/{target}"))
+        wait = waiting(name)
+        refuses = NotSent("circuit_open", retry_after=wait) if wait else None
+        return Explained(circuit=name, refuses=refuses)
+
+    @property
+    def rules(self) -> Rules:
+        """When a circuit opens, and for how long."""
+        return Rules(
+            self.failures or 0,
+            self.ratio,
+            self.minimum,
+            self.window,
+            self.recovery,
+            self.longest,
+        )
+
     def faults(self, context: PolicyContext) -> list[str]:
         """What is wrong with the options."""
         return [
@@ -107,23 +132,21 @@ class CircuitBreaker:
         return outcome.party == "upstream"
 
 
+def _name(context: PolicyContext) -> str:
+    """What its circuits are called. A view's own is not its service's: failures of one view open
+    it."""
+    return "/".join(filter(None, (context.service, context.view)))
+
+
 class _Breaker:
     """The circuits of one service as a worker sees them, in front of the rest of the chain."""
 
     def __init__(self, options: CircuitBreaker, following: Handler, context: PolicyContext) -> None:
         self._options = options
         self._next = following
-        # A view's own circuit is not its service's: failures of one view open it.
-        self._service = "/".join(filter(None, (context.service, context.view)))
+        self._service = _name(context)
         self._state = context.state
-        self._rules = Rules(
-            options.failures or 0,
-            options.ratio,
-            options.minimum,
-            options.window,
-            options.recovery,
-            options.longest,
-        )
+        self._rules = options.rules
         self._circuits: dict[str, Circuit] = {}
         self._whole = self._circuit(self._service)
 

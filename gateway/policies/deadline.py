@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from gateway.errors import deadline_exceeded
-from gateway.exchange import Handler, Headers, UpstreamRequest, UpstreamResponse
+from gateway.exchange import Handler, Headers, UpstreamRequest
 from gateway.policy import PolicyContext
 
 HEADER = "X-Request-Deadline"
 _GRPC = "grpc-timeout"
+# What a client sends under these names is dropped.
+_WRITTEN_USUALLY = frozenset({HEADER.lower()})
+_WRITTEN = _WRITTEN_USUALLY | {_GRPC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +51,20 @@ class Deadline:
 
     def __call__(self, following: Handler) -> Handler:
         """The handler that minds the time."""
-        written = {HEADER.lower(), _GRPC} if self.grpc_timeout else {HEADER.lower()}
+        outlined = self.outlined
+        return lambda request: following(outlined(request))
 
-        def minded(request: UpstreamRequest) -> UpstreamResponse:
-            deadline = request.deadline
-            if self.seconds is not None:
-                deadline = min(deadline, request.exchange.started + self.seconds)
-            left = deadline - self.clock()
-            if left <= self.minimum:
-                raise deadline_exceeded()
-            headers = [pair for pair in request.headers if pair[0].lower() not in written]
-            return following(
-                replace(request, deadline=deadline, headers=headers + self._told(left))
-            )
-
-        return minded
+    def outlined(self, request: UpstreamRequest) -> UpstreamRequest:
+        """The request as it goes on. Raises NotSent where its time is spent."""
+        deadline = request.deadline
+        if self.seconds is not None:
+            deadline = min(deadline, request.exchange.started + self.seconds)
+        left = deadline - self.clock()
+        if left <= self.minimum:
+            raise deadline_exceeded()
+        written = _WRITTEN if self.grpc_timeout else _WRITTEN_USUALLY
+        headers = [pair for pair in request.headers if pair[0].lower() not in written]
+        return replace(request, deadline=deadline, headers=headers + self._told(left))
 
     def _told(self, left: float) -> Headers:
         told: Headers = []

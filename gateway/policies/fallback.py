@@ -24,8 +24,8 @@ from gateway.exchange import (
     early_of,
 )
 from gateway.policies.last_answer import LastAnswers
-from gateway.policy import PolicyContext
-from gateway.replay import ReplayableBody
+from gateway.policy import Explained, PolicyContext
+from gateway.replay import Replayable, replayable
 from gateway.response_bodies import StaticBody
 
 Fields = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -87,6 +87,11 @@ class Fallback:
         "Retry",
     )
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """See gateway.policy."""
+        return () if self.service is None else (self.service,)
+
     def faults(self, context: PolicyContext) -> list[str]:
         """What is wrong with the options."""
         found = []
@@ -95,7 +100,7 @@ class Fallback:
             found.append(f"status={self.status!r} must be from 200 to 599")
         if self.service is not None and self.service not in context.services:
             found.append(f"service={self.service!r} is none of the services")
-        if self.service == context.service:
+        if self.service is not None and context.is_own(self.service):
             found.append(f"service={self.service!r} is the one that failed")
         if view is not None and not callable(view):
             found.append("view must be a function")
@@ -108,6 +113,10 @@ class Fallback:
         except TypeError as error:
             found.append(f"body cannot be written as JSON: {error}")
         return found
+
+    def explained(self, request: UpstreamRequest, context: PolicyContext) -> Explained:
+        """See gateway.policy."""
+        return Explained(instead=f"{type(self).__name__} may answer")
 
     def wrap(self, following: Handler, context: PolicyContext) -> Handler:
         """See gateway.policy."""
@@ -184,7 +193,7 @@ class _Guarded:
     def __call__(self, request: UpstreamRequest) -> UpstreamResponse:
         """The chain's answer, or another one."""
         if self._other is not None and request.body is not None:
-            request = replace(request, body=ReplayableBody(request.body, _REPLAYED))
+            request = replace(request, body=replayable(request.body, _REPLAYED))
         earlier = len(request.exchange.attempts)
         try:
             response = self._following(request)
@@ -231,7 +240,7 @@ class _Guarded:
         ):
             return None
         body = request.body
-        if isinstance(body, ReplayableBody):
+        if isinstance(body, Replayable):
             body = body.rewound()
             if body is None:
                 return None

@@ -56,6 +56,7 @@ PASSING = frozenset(
         "x-request-deadline",
         "x-request-id",
         "x-request-start",
+        "x-timestamp",
     }
 )
 

@@ -16,7 +16,7 @@ from gateway.detached import closed, detached, read_over
 from gateway.errors import ClientGone, Refusal, UpstreamError
 from gateway.exchange import Exchange, Handler, UpstreamRequest, UpstreamResponse
 from gateway.policy import PolicyContext
-from gateway.replay import ReplayableBody
+from gateway.replay import replayable
 
 _MARK = "X-Mirrored"
 #: Most bytes read of an answer before its connection is closed.
@@ -59,10 +59,15 @@ class Mirror:
 
     per: ClassVar[str] = "request"
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """See gateway.policy."""
+        return (self.to,)
+
     def faults(self, context: PolicyContext) -> list[str]:
         """What is wrong with the options."""
         found = []
-        if self.to == context.service:
+        if context.is_own(self.to):
             found.append("a service cannot be its own mirror")
         elif self.to not in context.services:
             found.append(f"there is no service {self.to!r}")
@@ -93,7 +98,7 @@ class Mirror:
                 return response
             if (request.body.length or 0) > self.body_bytes:
                 return following(request)
-            body = ReplayableBody(request.body, self.body_bytes)
+            body = replayable(request.body, self.body_bytes)
             request = replace(request, body=body)
             response = following(request)
             if body.whole() is not None:

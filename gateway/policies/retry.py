@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import ClassVar
 
 from gateway.errors import ClientGone, NoTarget, NotSent, UpstreamError
 from gateway.exchange import IDEMPOTENT, UNAVAILABLE, Handler, UpstreamRequest, UpstreamResponse
+from gateway.headers import seconds_to_wait
 from gateway.policies.retry_budget import RetryBudget
 from gateway.policy import PolicyContext
-from gateway.replay import ReplayableBody
+from gateway.replay import replayable
 
 # A client that leaves while we wait to try again is noticed within this many seconds.
 _SLICE = 0.5
@@ -112,7 +110,7 @@ class _Tries:
         self._following = following
         self._budget = budget
         body = request.body
-        self._body = None if body is None else ReplayableBody(body, options.replay_bytes)
+        self._body = None if body is None else replayable(body, options.replay_bytes)
         tried = [] if request.tried is None else request.tried
         self._request = replace(request, body=self._body, tried=tried)
         self._repeatable = request.method in options.methods or (
@@ -215,12 +213,6 @@ def _has_key(request: UpstreamRequest) -> bool:
 
 
 def _retry_after(response: UpstreamResponse, now: float) -> float:
-    """The seconds of `Retry-After`, or until its date (RFC 9110 section 10.2.3); else 0."""
-    value = next((v.strip() for n, v in response.headers if n.lower() == "retry-after"), "")
-    if re.fullmatch(r"[0-9]+", value):
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value)
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
+    """What an answer asks to wait, in seconds; 0 for nothing."""
+    asked = next((value for name, value in response.headers if name.lower() == "retry-after"), "")
+    return seconds_to_wait(asked, now)

@@ -11,7 +11,7 @@ from math import log
 from typing import ClassVar
 
 from gateway.exchange import Handler, UpstreamRequest, UpstreamResponse
-from gateway.policy import PolicyContext
+from gateway.policy import Explained, PolicyContext
 
 _STICKY = ("user", "address")
 # Percentages that are 100 in all but for this are 100.
@@ -53,12 +53,17 @@ class Split:
             return {self.to: 0.0 if self.percent is None else self.percent}
         return dict(self.to)
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """See gateway.policy."""
+        return tuple(self.shares)
+
     def faults(self, context: PolicyContext) -> list[str]:
         """What is wrong with the options."""
         found = []
         shares = self.shares
         for name, percent in shares.items():
-            if name == context.service:
+            if context.is_own(name):
                 found.append("it cannot send requests to its own service")
             elif name not in context.services:
                 found.append(f"there is no service {name!r}")
@@ -76,22 +81,16 @@ class Split:
 
     def wrap(self, following: Handler, context: PolicyContext) -> Handler:
         """See gateway.policy."""
-        own = context.service
+        own = context.family
         handlers = {name: context.handler_of(name) for name in self.shares}
         handlers[own] = following
-        choose = Dealer(own, self.shares, self.salt)
-        requester = _requester(self.sticky)
-        forced = {**handlers, "always": next(iter(handlers.values())), "never": following}
-        field = (self.force_header or "").lower()
+        dealt = self.dealing(own)
 
         def handle(request: UpstreamRequest) -> UpstreamResponse:
             away = _away.get()
             if request.exchange.service != own or own in away:
                 return following(request)
-            chosen = forced.get(_field(request, field)) if field else None
-            if chosen is None:
-                key = requester(request)
-                chosen = handlers[choose.by_key(key) if key else choose.by_chance(self.draw())]
+            chosen = handlers[dealt(request)]
             if chosen is following:
                 return following(request)
             token = _away.set((*away, own))
@@ -101,6 +100,32 @@ class Split:
                 _away.reset(token)
 
         return handle
+
+    def explained(self, request: UpstreamRequest, context: PolicyContext) -> Explained:
+        """See gateway.policy."""
+        own = context.family
+        if request.exchange.service != own:
+            return Explained()  # it came from another one
+        chosen = self.dealing(own)(request)
+        return Explained((f"sends it to {chosen}",), elsewhere="" if chosen == own else chosen)
+
+    def dealing(self, own: str) -> Callable[[UpstreamRequest], str]:
+        """What says which service gets a request of the service `own`: perhaps that one itself."""
+        shares = self.shares
+        choose = Dealer(own, shares, self.salt)
+        requester = _requester(self.sticky)
+        named = {name: name for name in (*shares, own)}
+        named |= {"always": next(iter(shares)), "never": own}
+        field = (self.force_header or "").lower()
+
+        def dealt(request: UpstreamRequest) -> str:
+            wanted = named.get(_field(request, field)) if field else None
+            if wanted is not None:
+                return wanted
+            key = requester(request)
+            return choose.by_key(key) if key else choose.by_chance(self.draw())
+
+        return dealt
 
 
 class Dealer:

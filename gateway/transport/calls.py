@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,14 +13,17 @@ from urllib.parse import quote, unquote
 
 import requests
 
+from gateway.bodies import BytesBody
 from gateway.errors import BodyFailed, ClientGone, UpstreamError
-from gateway.transport.messages import WireRequest, in_memory
+from gateway.transport.messages import WireRequest
 from gateway.transport.session import make_session
 from gateway.urls import Origin
 
 #: The largest answer that is read, in bytes.
 LARGEST = 8 * 1024 * 1024
 CONNECT = 1.0
+# Seconds for the body of an answer that nobody wants.
+_SOON = 0.5
 
 # What may stand in a request target: `quote` encodes the rest.
 _AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
@@ -74,6 +78,8 @@ class Caller:
     headers: sent with every request. ca_file: authorities trusted for https, empty for certifi's.
     connections: how many are kept and used at once at most, more calls wait for one; 0: each call
     has a new one, of which there is one at a time, and none is kept. largest: bytes of an answer.
+    connect: seconds to connect. bodies: False if nobody wants what answers hold: so much of it is
+    read as comes soon, and what goes wrong with it is no failure.
     """
 
     def __init__(
@@ -84,11 +90,15 @@ class Caller:
         ca_file: str = "",
         connections: int = 0,
         largest: int = LARGEST,
+        connect: float = CONNECT,
+        bodies: bool = True,
     ) -> None:
         self.server = server
         self._headers = {"Accept": "application/json", **dict(headers)}
         self._keep = connections > 0
         self._largest = largest
+        self._connect = connect
+        self._bodies = bodies
         if not self._keep:
             self._headers["Connection"] = "close"
         if server.authorization:
@@ -131,6 +141,10 @@ class Caller:
             if not self._keep:
                 self._session.close()
 
+    def close(self) -> None:
+        """Close the connections that are kept; a later call opens new ones."""
+        self._session.close()
+
     def _exchange(
         self,
         method: str,
@@ -146,15 +160,18 @@ class Caller:
             path = "/" + path
         wire = WireRequest(method, origin.url, path, origin.authority, list(fields.items()))
         if body:
-            wire.stream = in_memory(body)
+            wire.stream = BytesBody(body)
         wire.deadline = deadline
         if over is not None:
             wire.abandoned = over.is_set
         left = max(deadline - time.monotonic(), 0.001)
-        options: dict[str, Any] = {"stream": True, "timeout": (min(CONNECT, left), left)}
+        options: dict[str, Any] = {"stream": True, "timeout": (min(self._connect, left), left)}
         response = self._session.get_adapter(origin.url).send(wire, **options)
         with response:
-            received = self._read(response, deadline, wire.abandoned)
+            if self._bodies:
+                received = self._read(response, deadline, wire.abandoned)
+            else:
+                received = self._skipped(response, deadline)
         told = tuple(response.raw.headers.items())
         names = {name.lower(): value for name, value in told}
         return Answer(self.server.name, response.status_code, names, received, told)
@@ -178,6 +195,20 @@ class Caller:
             if body.idle <= 0:
                 raise self._too_slow()
         return b"".join(pieces)
+
+    def _skipped(self, response: requests.Response, deadline: float) -> bytes:
+        """Read a body that nobody wants, if it is short and comes soon: so that its connection can
+        be used again."""
+        body: Any = response.raw
+        end = min(deadline, time.monotonic() + _SOON)
+        size = 0
+        body.idle = _SOON
+        with contextlib.suppress(UpstreamError):
+            for piece in body:
+                size += len(piece)
+                if size > self._largest or time.monotonic() > end:
+                    break
+        return b""
 
     def _too_slow(self) -> CallFailed:
         return CallFailed(f"{self.server.name} takes too long to send its answer")

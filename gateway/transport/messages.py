@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from gateway.bodies import RequestBody
+from gateway.bodies import BytesBody
 from gateway.exchange import BodySource, Headers
 from gateway.transport.framing import Head
 from gateway.transport.response import PooledBody
@@ -102,24 +102,6 @@ def _joined(fields: Iterable[tuple[str, str]]) -> CaseInsensitiveDict[str]:
     return joined
 
 
-class _Bytes(RequestBody):
-    """A body that is already in memory, for requests made by code instead of a client."""
-
-    __slots__ = ("_data",)
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(None, len(data))
-        self._data = data
-
-    def _read(self) -> bytes:
-        return self._data
-
-
-def in_memory(data: bytes) -> BodySource:
-    """A body that need not be waited for."""
-    return _Bytes(data)
-
-
 def converted(request: requests.PreparedRequest) -> WireRequest:
     """What `Session.request` prepared, for calls that a view makes by itself."""
     parts = urlsplit(request.url or "")
@@ -137,7 +119,7 @@ def converted(request: requests.PreparedRequest) -> WireRequest:
     if isinstance(body, str):
         body = body.encode()
     if isinstance(body, bytes):
-        wire.stream = _Bytes(body)
+        wire.stream = BytesBody(body)
     elif body is not None:
         raise TypeError("the gateway's Session sends bodies of bytes or str")
     return wire

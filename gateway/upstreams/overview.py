@@ -22,6 +22,7 @@ _UNCONNECTED = Connections(lambda target: lambda: 0, lambda target: None)
 @dataclass(frozen=True, slots=True)
 class Overview:
     """Looks at the state when asked to. state: the gateway's. loads: where its workers report.
+    office: what its elected worker is elected for.
 
     It only reads: nothing is published and nobody elected. All that it returns is ready for JSON;
     times are seconds before now, or from now on.
@@ -30,6 +31,7 @@ class Overview:
     runtimes: Mapping[str, Runtime]
     state: SharedState
     loads: SharedState
+    office: str = OFFICE
 
     def look(self) -> dict[str, Any]:
         """Every service with its instances, and the workers that are alive."""
@@ -53,19 +55,19 @@ class Overview:
 
     def _elected(self, now: float) -> str | None:
         """The worker that probes and discovers: host/pid."""
-        claim = self.state.get(OFFICE)
+        claim = self.state.get(self.office)
         if claim is None or now >= claim["until"]:
             return None
         return str(claim["holder"]).rpartition("/")[0]
 
     def _service(self, runtime: Runtime, reports: Mapping[str, Value], now: float) -> Value:
-        service, pool = runtime.service, self._pool(runtime)
+        service, pool = runtime.service, self.pool(runtime)
         check = service.health_check
         return {
             "balancing": type(service.load_balancing).__name__,
             "discovered": runtime.pool.arrival is not None,
             "probes": None if check is None else f"GET {check.path} every {check.interval:g} s",
-            "circuit": self._circuit(service.name, now),
+            "circuit": self.circuit(service.name, now),
             "targets": [
                 {
                     "target": node.target.name,
@@ -73,13 +75,13 @@ class Overview:
                     **self._verdicts(service, node, now),
                     "used": node in pool.usable,
                     "in_flight": _in_flight(reports, service.name, node.target.name),
-                    "circuit": self._circuit(f"{service.name}/{node.target.name}", now),
+                    "circuit": self.circuit(f"{service.name}/{node.target.name}", now),
                 }
                 for node in pool.nodes
             ],
         }
 
-    def _pool(self, runtime: Runtime) -> UpstreamPool:
+    def pool(self, runtime: Runtime) -> UpstreamPool:
         """What a worker's pool of the service would be now."""
         name = runtime.service.name
         targets = [node.target for node in runtime.pool.nodes]
@@ -117,7 +119,7 @@ class Overview:
             and {"until": _rounded(ejected["until"] - now), "times": ejected["times"]},
         }
 
-    def _circuit(self, name: str, now: float) -> Value | None:
+    def circuit(self, name: str, now: float) -> Value | None:
         """What a circuit breaker says, whichever policy it is that says it."""
         circuit = self.state.get(f"circuit/{name}")
         if circuit is None or now >= circuit.get("expires", now + 1):

@@ -160,6 +160,7 @@ class Unsure:
     """A request of which one field is not known yet, and these are."""
 
     method, target, requester = "GET", "/", None
+    differs: tuple[str, ...] = ()
 
     def __init__(self, unknown: str, known: Headers) -> None:
         self.exchange = Exchange("a", 0.0)

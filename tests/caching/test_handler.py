@@ -335,6 +335,8 @@ def test_what_is_purged_while_it_is_fetched_is_not_kept() -> None:
 class Plain:
     """A request of which only some fields are known."""
 
+    differs: tuple[str, ...] = ()
+
     def __init__(self, *headers: tuple[str, str], method: str = "GET") -> None:
         self.method, self.target = method, "/things/7"
         self.exchange = outline().exchange

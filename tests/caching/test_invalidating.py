@@ -71,6 +71,13 @@ def test_a_prefix_that_was_all_of_the_path() -> None:
     assert found == {"/api/orders/8"}
 
 
+@pytest.mark.parametrize("location", ["/v2/orders/8", "8", f"{UPSTREAM}/v2/orders/8"])
+@pytest.mark.parametrize("client", ["/api/orders/7", "/api/v2/orders/7", "/orders/7", "/x/7"])
+def test_a_prefix_that_was_put_in_another_ones_place(client: str, location: str) -> None:
+    found = changed(location, client=client, target="/v2/orders/7")
+    assert found == {client.removesuffix("7") + "8"}
+
+
 def test_a_path_is_named_in_normal_form() -> None:
     asked = outline("DELETE", "/%61/%c3")
     response = UpstreamResponse(204, "", [], StaticBody(b""))

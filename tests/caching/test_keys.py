@@ -58,11 +58,13 @@ def test_a_key_is_short_and_stays() -> None:
         key(query=["page"])[0],
         key(sort_query=True)[0],
         key(replace(outline(), target="/things/8"))[0],
+        key(replace(outline(), target="/things/7?a=1"))[0],
+        key(replace(outline(), differs=("identity.subject=ada",)))[0],
     ],
     ids=[
         *("path", "empty-query", "query", "scheme", "host", "port", "cookie", "authorization"),
         *("api-key", "identity", "service", "version", "vary", "shared", "cookies", "selection"),
-        *("sorting", "rewritten"),
+        *("sorting", "rewritten", "query-rewritten", "made-to-differ"),
     ],
 )
 def test_what_differs_has_another_key(other: bytes) -> None:
@@ -87,6 +89,11 @@ def test_what_means_the_same_has_the_same(same: bytes) -> None:
 def test_a_stripped_prefix_counts_once() -> None:
     """The url is the client's, whatever the backend gets."""
     asked = outline(target="/7?a=1", asker=requester("/api/things/7?a=1"))
+    assert key(asked)[1] == "/api/things/7?a=1"
+
+
+def test_parameters_count_as_policies_in_front_left_them() -> None:
+    asked = outline(target="/7?a=1", asker=requester("/api/things/7?a=1&utm_source=x"))
     assert key(asked)[1] == "/api/things/7?a=1"
 
 
@@ -178,6 +185,7 @@ class Half:
     """A request of which not all is known yet."""
 
     method, target = "GET", "/things/7"
+    differs: tuple[str, ...] = ()
     exchange = outline().exchange
     requester = requester()
 

@@ -61,6 +61,7 @@ class Unsure:
     method: str = "GET"
     target: str = "/"
     requester: Requester | None = None
+    differs: tuple[str, ...] = ()
 
     def field(self, name: str) -> str | None:
         """As exchange.Asked."""

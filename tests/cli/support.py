@@ -11,12 +11,15 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+import blueprints
 from gateway.cli import group
 
 ROOT = Path(__file__).resolve().parents[2]
 FLASK = Path(sys.executable).with_name("flask")
 SECRET = "a secret of tests, longer than thirty-two bytes"
 SERVICES = ("users", "orders", "products", "payments", "notifications")
+#: What `check` says of a gateway that is in order.
+ALL_IN_ORDER = f"The settings and {len(blueprints.SERVICES)} services are in order.\n"
 #: What a gateway with the five services needs to be in order.
 IN_ORDER = {"JWT_SECRET": SECRET, **{f"{name.upper()}_URL": "" for name in SERVICES}}
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.cli.support import IN_ORDER, SERVICES, Folder
+import blueprints
+from tests.cli.support import ALL_IN_ORDER, IN_ORDER, SECRET, SERVICES, Folder
 
 
 def test_a_gateway_in_order(shared: Folder) -> None:
     done = shared.run("check", **IN_ORDER)
     assert (done.code, done.err) == (0, "")
-    assert done.out == "The settings and 5 services are in order.\n"
+    assert done.out == ALL_IN_ORDER
 
 
 def test_without_any_environment_every_need_is_named(shared: Folder) -> None:
@@ -120,9 +122,14 @@ def test_services_shows_what_applies_where(shared: Folder) -> None:
     }
     done = shared.run("services", **environ)
     assert (done.code, done.err) == (0, "")
-    blocks = dict(zip(SERVICES, done.out.strip().split("\n\n"), strict=True))
-    for name, block in blocks.items():
-        assert block.startswith(f"{name}: /api/v1/{name} -> ")
+    blocks = {block.partition(":")[0]: block for block in done.out.strip().split("\n\n")}
+    assert tuple(blocks)[: len(SERVICES)] == SERVICES
+    for name in SERVICES:
+        assert blocks[name].startswith(f"{name}: /api/v1/{name} -> ")
+    assert "; domain commerce\n" in blocks["orders"]
+    first, _, _ = blocks["dashboard"].partition("\n")
+    assert first.startswith("dashboard: /api/v1/dashboard, made of users, orders")
+    assert first.endswith("; domain frontends")
     assert "-> http://a.test,http://b.test\n" in blocks["orders"]
     assert "-> dns://products.test:8080;scheme=https\n" in blocks["products"]
     assert "-> no instance\n" in blocks["users"]
@@ -134,6 +141,27 @@ def test_services_shows_what_applies_where(shared: Folder) -> None:
     assert "requires nothing (public); limits products 20/1s" in blocks["products"]
     assert re.search(r"DELETE +\S+\n +requires notification:read and role:admin", done.out)
     assert "read 20 s" in blocks["payments"]
+
+
+def test_a_gateway_for_one_domain(shared: Folder) -> None:
+    faults = shared.run("check", JWT_SECRET=SECRET, DOMAINS="frontends,media").faults
+    assert faults[0].startswith("DOMAINS: there is no domain 'media'; there are commerce, admin")
+    assert faults[1].startswith("USERS_URL is not set: ")
+    assert "of service 'users', which 'dashboard' needs (" in faults[1]
+    environ = {key: value for key, value in IN_ORDER.items() if key != "PAYMENTS_URL"}
+    done = shared.run("check", **environ, DOMAINS="frontends")
+    domains: Any = blueprints.DOMAINS
+    count = len(domains["frontends"])
+    assert done.out.startswith(f"The settings and {count} services of frontends are in order. With")
+    done = shared.run("services", **environ, DOMAINS="frontends")
+    assert "users: no paths, for dashboard -> no instance\n" in done.out
+    assert "payments" not in done.out
+
+
+def test_a_service_in_no_domain_is_a_note(own: Folder) -> None:
+    own.add("lost", "public(lost)")
+    done = own.run("check", **IN_ORDER)
+    assert (done.code, done.err) == (0, "note: service 'lost' is in no domain\n")
 
 
 def test_services_shows_how_instances_are_chosen_where_there_is_a_choice(own: Folder) -> None:
@@ -219,7 +247,7 @@ def test_a_database_that_cannot_be_used_is_a_note(
         ("postgresql://u:hunter2@127.0.0.1:1/d", "refused: when it can be reached, "),
     ):
         done = shared.run("check", **IN_ORDER, **wanted, DATABASE_URL=url)
-        assert (done.code, done.out) == (0, "The settings and 5 services are in order.\n")
+        assert (done.code, done.out) == (0, ALL_IN_ORDER)
         (note,) = done.err.splitlines()
         assert note.startswith("note: DATABASE_URL: ")
         assert note.endswith(f"{why}run `flask gateway db upgrade`")

@@ -187,15 +187,15 @@ def test_the_tables(apart: Desk) -> None:
     assert (done.code, done.out) == (1, "")
     assert "is not there: run `flask gateway db upgrade`" in done.err
     assert "run `flask gateway db upgrade`" in apart.fault("keys", "list")
-    assert apart.good("db", "upgrade") == "The tables went from none to 0001.\n"
-    assert apart.good("db", "upgrade") == "The tables are as they should be (0001).\n"
-    assert apart.good("db", "current") == "found 0001, needed 0001\n"
+    assert apart.good("db", "upgrade") == "The tables went from none to 0002.\n"
+    assert apart.good("db", "upgrade") == "The tables are as they should be (0002).\n"
+    assert apart.good("db", "current") == "found 0002, needed 0002\n"
     set_version(apart.url, "9999")
     done = apart.run("db", "current")
-    assert (done.code, done.out) == (1, "found 9999, needed 0001\n")
+    assert (done.code, done.out) == (1, "found 9999, needed 0002\n")
     for words in (["db", "upgrade"], ["keys", "list"]):
         assert (
-            apart.fault(*words) == "DATABASE_URL: its tables are newer (9999) than this code (0001)"
+            apart.fault(*words) == "DATABASE_URL: its tables are newer (9999) than this code (0002)"
         )
 
 

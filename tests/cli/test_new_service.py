@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import blueprints
 from gateway.cli.new_service import new_service
 from gateway.errors import ConfigurationError
 from tests.cli.support import IN_ORDER, Folder
@@ -20,6 +21,7 @@ def test_a_new_service_is_written_listed_and_served(own: Folder) -> None:
     assert done.out.splitlines() == [
         "wrote blueprints/line_items.py",
         "listed it in blueprints/__init__.py",
+        "it is in no domain: add it to DOMAINS in blueprints/__init__.py",
         "now set LINE_ITEMS_URL=http://host:port and start the gateway again",
     ]
     text = own.read("line_items.py")
@@ -34,20 +36,26 @@ def test_a_new_service_is_written_listed_and_served(own: Folder) -> None:
     (fault,) = own.run("check", **IN_ORDER).faults
     assert fault.startswith("LINE_ITEMS_URL is not set")
     environ = {**IN_ORDER, "LINE_ITEMS_URL": "http://h.test"}
-    assert own.run("check", **environ).out == "The settings and 6 services are in order.\n"
+    done = own.run("check", **environ)
+    assert done.out == f"The settings and {len(blueprints.SERVICES) + 1} services are in order.\n"
+    assert done.err == "note: service 'line_items' is in no domain\n"
     shown = own.run("services", **environ).out
     assert "line_items: /api/v1/line-items -> http://h.test" in shown
     assert "requires line_items:write; limits line_items 100/60s" in shown
 
 
 def test_two_new_services_stand_in_order(own: Folder) -> None:
+    before = own.read("__init__.py").count("\nfrom ")
     for name in ("zebras", "apples"):
         assert own.run("new-service", name, "--prefix", f"/{name}").code == 0
     lines = own.read("__init__.py").splitlines()
     imports = [line for line in lines if line.startswith("from ")]
     assert imports == sorted(imports)
-    assert len(imports) == 7
-    assert lines[-3:] == ["    zebras,", "    apples,", "]"]
+    assert len(imports) == before + 2
+    end = lines.index("]")
+    assert lines[end - 2 : end] == ["    zebras,", "    apples,"]
+    domains = own.read("__init__.py").partition("DOMAINS = ")[2]
+    assert "apples" not in domains
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -12,8 +12,9 @@ from tests.authentication.support import key_pair
 from tests.cli.support import IN_ORDER, SECRET, Folder
 
 NAMED = ["notification:read", "order:read", "order:refund", "order:write", "payment:write"]
-NAMED += ["product:write", "user:read", "user:write"]
-KINDS = ["cache:*", "notification:*", "order:*", "payment:*", "product:*", "user:*"]
+NAMED += ["product:write", "user:read", "user:write", "webhook:send"]
+KINDS = ["cache:*", "filters:*", "notification:*", "order:*", "payment:*", "product:*", "user:*"]
+KINDS += ["webhook:*"]
 
 
 def made(folder: Folder, *words: str, **environ: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import gateway
+from gateway import transforms
 
 PACKAGE = Path(gateway.__file__).parent
 POLICIES = sorted(path for path in (PACKAGE / "policies").glob("*.py") if path.stem != "__init__")
@@ -17,6 +18,7 @@ OPEN = {
     "gateway.detached",
     "gateway.errors",
     "gateway.exchange",
+    "gateway.headers",
     "gateway.parallel",
     "gateway.policy",
     "gateway.replay",
@@ -30,6 +32,16 @@ CACHING = sorted((PACKAGE / "caching").glob("*.py"))
 KEEPERS = {"policies/cache.py", "admin.py", "cli/cache.py"}
 #: What operators drop is read by the options of the policies there are.
 PURGING = {"gateway.policies.cache", "gateway.view_policies"}
+
+TRANSFORMS = sorted((PACKAGE / "transforms").rglob("*.py"))
+#: What they use beyond that: pure functions of HTTP, bodies, and what an identity is.
+SHAPING = OPEN | {
+    "gateway.authentication.identity",
+    "gateway.bodies",
+    "gateway.forwarded",
+    "gateway.headers",
+    "gateway.urls",
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -71,6 +83,27 @@ def test_nothing_else_knows_how_answers_are_kept() -> None:
         if path.parent.name != "caching" and any(within_caching(name) for name in imports(path))
     }
     assert knowing <= KEEPERS
+
+
+@pytest.mark.parametrize("path", TRANSFORMS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_transform_uses_little_more_than_a_policy(path: Path) -> None:
+    others = {name for name in imports(path) if not name.startswith("gateway.transforms")}
+    assert others <= SHAPING
+
+
+def test_nothing_else_knows_a_transform() -> None:
+    outside = [path for path in PACKAGE.rglob("*.py") if path not in TRANSFORMS]
+    knowing = [
+        path.name
+        for path in outside
+        if any(name.startswith("gateway.transforms") for name in imports(path))
+    ]
+    assert knowing == []
+
+
+def test_every_public_transform_is_there() -> None:
+    assert sorted(transforms._WHERE) == transforms.__all__
+    assert all(getattr(transforms, name).__name__ == name for name in transforms.__all__)
 
 
 def test_nothing_else_knows_a_policy() -> None:

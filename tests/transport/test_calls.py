@@ -97,3 +97,26 @@ def test_the_time_is_for_all_of_it(
         with pytest.raises(CallFailed):
             caller.call("GET", seconds=1.0)
     assert max(waits) < end + 0.3
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        [Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"), Hang()],
+        [Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")],
+        [Send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + b"x" * 90), Hang()],
+        [Send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nrubbish")],
+    ],
+    ids=["silent", "broken off", "long", "malformed"],
+)
+def test_a_body_that_nobody_wants_is_no_failure(
+    upstream: ScriptedUpstream, rest: list[Any]
+) -> None:
+    caller = Caller(Server.parse(upstream.url), connections=1, largest=50, bodies=False)
+    upstream.script(rest)
+    began = time.monotonic()
+    answer = caller.call("POST", seconds=30, body=b"x")
+    assert (answer.status, answer.body) == (200, b"")
+    assert time.monotonic() - began < 10
+    caller.call("POST", seconds=5)  # there is a connection to be had
+    caller.close()
