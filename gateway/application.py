@@ -8,7 +8,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from flask import Flask, Response
 from flask.typing import ResponseReturnValue
 
 from gateway import forwarded
@@ -24,13 +24,14 @@ from gateway.domains import Chosen, choose
 from gateway.early import answering_early
 from gateway.edge.door import Door, make_check
 from gateway.edge.origin import TrustedProxies
-from gateway.error_responses import register_error_handlers
+from gateway.error_responses import log_bug, register_error_handlers
 from gateway.errors import ConfigurationError
 from gateway.exchange import Handler, Policy, UpstreamRequest, UpstreamResponse
 from gateway.guard import make_authenticate, make_check_access
 from gateway.observability.access_log import AccessLog
 from gateway.observability.security_log import SecurityLog, open_security_log
 from gateway.ops import make_ops
+from gateway.paths import served_methods
 from gateway.policy import PolicyContext
 from gateway.pulse import Pulse
 from gateway.rate_limiting import limiter, stores
@@ -102,6 +103,17 @@ class _Application(Flask):
     def preprocess_request(self, *args: Any) -> ResponseReturnValue | None:
         self.check()
         return super().preprocess_request(*args)
+
+    def make_default_options_response(self) -> Response:
+        """What a 405 on the same path says, too: no method that a claim only refuses."""
+        answer: Response = super().make_default_options_response()
+        answer.allow.clear()
+        answer.allow.update(served_methods(self))
+        return answer
+
+    def log_exception(self, exc_info: Any) -> None:
+        """What a view returned that is no answer, or a hook behind it raised."""
+        log_bug(exc_info)
 
 
 def create_app(

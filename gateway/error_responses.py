@@ -53,6 +53,8 @@ def _respond(status: int, slug: str, detail: str, members: Mapping[str, Any] = _
 
 def _on_http(error: HTTPException) -> Response:
     status = error.code or 500
+    if getattr(error, "original_exception", None) is not None:  # Flask's, which it has logged
+        return _bug()
     if error.response is not None or status < 400:
         return error.get_response(request.environ)  # type: ignore[return-value]  # abort(response)
     if isinstance(error, Refusal):
@@ -104,9 +106,17 @@ def _on_bad_body(error: Exception) -> Response:
 
 
 def _on_bug(error: Exception) -> Response:
-    exchange = _exchange()
-    exchange.blame("gateway", "bug")
-    log.error("%s: unexpected error", exchange.request_id, exc_info=error)
+    log_bug(error)
+    return _bug()
+
+
+def log_bug(error: Any) -> None:
+    """Write down what nobody expected: an exception, or what `sys.exc_info()` says."""
+    log.error("%s: unexpected error", _exchange().request_id, exc_info=error)
+
+
+def _bug() -> Response:
+    _exchange().blame("gateway", "bug")
     return _respond(500, "internal_error", "The gateway failed. The request id finds the cause.")
 
 

@@ -35,6 +35,20 @@ def claim_paths(app: Flask, service: str, methods: Iterable[str]) -> None:
         )
 
 
+def served_methods(app: Flask) -> list[str]:
+    """The methods that the path of a request has, without those that a claim refuses."""
+    adapter = app.create_url_adapter(request)
+    if adapter is None:
+        return []
+    views, found = app.view_functions, sorted(adapter.allowed_methods())
+    return [one for one in found if not is_claim(views[adapter.match(method=one)[0]])]
+
+
+def is_claim(view: object) -> bool:
+    """Whether a view only keeps a path for others."""
+    return hasattr(view, "__gateway_claim__")
+
+
 def _refuse(declared: frozenset[str]) -> Callable[..., Any]:
     def claimed(**_values: object) -> Any:
         if request.method in declared:

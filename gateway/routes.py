@@ -12,6 +12,7 @@ from werkzeug.routing import Map
 
 from gateway.authorization import ALL_METHODS, MARK, Access, Part
 from gateway.authorization.parts import cheap_first
+from gateway.paths import is_claim
 from gateway.service import Service
 
 Parts = tuple[Part, ...]
@@ -54,7 +55,7 @@ def compile_routes(app: Flask) -> tuple[dict[str, Route], list[str]]:
         around = _around(app, endpoint)
         service = next((b for b in around if isinstance(b, Service)), None)
         access, open_methods = _access([view, *around], served)
-        internal = hasattr(view, "__gateway_claim__") or endpoint.startswith("gateway_ops.")
+        internal = is_claim(view) or endpoint.startswith("gateway_ops.")
         if endpoint in automatic and "OPTIONS" in open_methods:
             open_methods.remove("OPTIONS")  # Flask's own answer: nothing but Allow
             access["OPTIONS"] = None

@@ -179,6 +179,20 @@ def test_bug_is_logged_with_the_request_id(caplog: pytest.LogCaptureFixture) -> 
     assert SECRET in caplog.text
 
 
+def test_a_view_that_returns_no_answer_is_a_bug_as_any_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service, _ = open_service()
+    service.add_url_rule("/number", "number", lambda: 5)  # type: ignore[arg-type]
+    with caplog.at_level(logging.ERROR, "gateway"):
+        answer = call(make_app(service), "/things/number")
+    _is_problem(answer, 500)
+    assert answer.code == "internal_error"
+    (line,) = caplog.records
+    assert line.getMessage() == f"{answer.json['request_id']}: unexpected error"
+    assert line.exc_info
+
+
 def test_client_that_left_is_499() -> None:
     assert _raised(ClientGone()).status == 499
 

@@ -126,6 +126,8 @@ class _Explanation:
                 case.notes.append("the store of limits cannot be read: nothing counted is known")
         if request.routing_exception is not None:  # raised by Flask only now
             case.refusal = case.refusal or request.routing_exception
+            if case.refusal is request.routing_exception:  # what admission refuses comes to none
+                told["filters"] = filters_of(case)
 
     def _beyond(self) -> str:
         """What becomes of a request that was let in."""
@@ -140,6 +142,7 @@ class _Explanation:
             if not settled:
                 return "refused"
             runtime = choice.of(case.environ)
+        self._told["filters"] = filters_of(case)
         if routing.is_claim(case.app, endpoint):
             view = case.app.view_functions[endpoint]
             case.take(lambda: view(**(request.view_args or {})))
@@ -148,7 +151,6 @@ class _Explanation:
             case.refusal = case.refusal or NotFound()
             return "refused"
         routing.note_hooks(case)
-        self._told["filters"] = filters_of(case)
         automatic = getattr(request.url_rule, "provide_automatic_options", False)
         if automatic and request.method == "OPTIONS":
             case.notes.append("answered with Allow, by Flask")

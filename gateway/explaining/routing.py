@@ -12,6 +12,7 @@ from flask import Flask, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
+from gateway import paths
 from gateway.authorization import ALL_METHODS
 from gateway.explaining.case import Case
 from gateway.paths import TYPED, VERSION
@@ -74,7 +75,7 @@ def matched(case: Case) -> dict[str, Any] | None:
 
 def is_claim(app: Flask, endpoint: str) -> bool:
     """Whether an endpoint only keeps the paths of views for them."""
-    return hasattr(app.view_functions.get(endpoint), "__gateway_claim__")
+    return paths.is_claim(app.view_functions.get(endpoint))
 
 
 def is_view(endpoint: str, service: Service | None) -> bool:

@@ -174,7 +174,9 @@ def _fields(told: dict[str, Any]) -> Iterator[str]:
     yield from _pairs(told["request"]["fields"])
     upstream = told.get("upstream")
     if upstream is not None:
-        yield "to the backend" + (", were it asked" if told["outcome"] == "kept" else "")
+        yield "to the backend" + (
+            ", were it asked" if told["outcome"] in ("kept", "refused") else ""
+        )
         yield f"  {upstream['method']} {upstream['url']}"
         yield from _pairs(upstream["fields"])
 

@@ -119,7 +119,8 @@ def open_filters(
     for name in off:
         if name not in names | elsewhere:
             faults.append(f"FILTERS_OFF: there is no filter {name!r}")
-    return Filters(found, Switches(names, off, state)), faults
+    # What is wrong cannot be sorted, and nothing starts with it.
+    return Filters(() if faults else found, Switches(names, off, state)), faults
 
 
 def _owner(service: Service) -> str:

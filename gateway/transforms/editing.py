@@ -123,7 +123,8 @@ class Editing(Transform):
 def _read(options: Editing) -> Plan:
     faults: list[str] = []
     remove = options.remove
-    if isinstance(remove, str) or not isinstance(remove, Collection) or not _are_names(remove):
+    others = isinstance(remove, str | Mapping)  # a mapping was meant as another option
+    if others or not isinstance(remove, Collection) or not _are_names(remove):
         faults.append("remove must be names, such as ['X-Debug']")
         remove = ()
     told: dict[str, dict[str, Any]] = {}

@@ -567,6 +567,9 @@ def test_versions_filters_transforms_and_frontends(explain: Explain) -> None:
         assert found["policies"][-1]["policy"] == "Retry()"
     for path, words in (("/v3/users/7", []), ("/users/7", ["--header", "API-Version: 3"])):
         assert told(explain("GET", path, *words, to=app)) == ("refused", 404, "unknown_version")
+    for method, path in (("GET", "/nowhere"), ("PUT", "/front/")):  # filters come before the 404
+        found = explain(method, path, to=app)
+        assert [one["name"] for one in found["filters"]] == ["never"]
     found = explain("GET", "/front/", to=app)
     assert told(found) == ("own", None, None)
     assert "a view answers and asks users; it is not called here" in found["notes"]

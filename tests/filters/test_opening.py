@@ -101,12 +101,16 @@ def test_options_that_make_no_sense() -> None:
     @error(of="UpstreamError")  # type: ignore[arg-type]
     def word(_failure: Exception) -> None: ...
 
-    faults = [fault.rpartition(" (")[0] for fault in faults_of(one, none, word)]
+    @pre(order="first")  # type: ignore[arg-type]
+    def first(_request: Request) -> None: ...
+
+    faults = [fault.rpartition(" (")[0] for fault in faults_of(one, none, word, first)]
     assert faults == [
         "filter 'a b': its name must be letters, digits, `_`, `-` and `.`, 64 at most",
         "filter 'a b': order=True must be a whole number",
         "filter 'none': of=() must be a class of exceptions, or several",
         "filter 'word': of='UpstreamError' must be a class of exceptions, or several",
+        "filter 'first': order='first' must be a whole number",
     ]
 
 

@@ -108,6 +108,7 @@ def faults(*policies: Any, told: frozenset[str] = frozenset()) -> list[str]:
     [
         ({}, "changes nothing"),
         ({"remove": "X-A"}, "remove must be names"),
+        ({"remove": {"X-A": "1"}}, "remove must be names"),
         ({"set": ["X-A:1"]}, "set must be a mapping"),
         ({"set": {"X-A": 1}}, "X-A must be text"),
         ({"rename": {"X-A": None}}, "rename must give names"),
