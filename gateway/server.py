@@ -6,6 +6,7 @@ Read by the master before it forks, so nothing here may load what gevent patches
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import queue
@@ -13,7 +14,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +65,29 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 def on_starting(server: Any) -> None:
     """Check everything once before any worker is started."""
+    if _settings.WORKER_CLASS == "gthread":  # see the module's docstring
+        for library in _libraries():
+            import_module(library)
+    # Who is forked shares what is here for as long as its collector leaves it alone.
+    gc.freeze()
     if not _loadable(server):
         sys.exit(1)
+
+
+def _libraries() -> Iterator[str]:
+    """What each worker would load by itself; none of the fork's own, which a reload reads anew."""
+    yield from ("cachetools", "flask", "flask_limiter", "jwt", "lmdb", "orjson", "requests")
+    if _settings.REDIS_URL:
+        yield "redis"
+    if _settings.API_KEYS or _settings.PLANS:  # there may be a database
+        yield "sqlalchemy"
 
 
 def _loadable(server: Any) -> bool:
     """Whether a worker could load the application; tried in a process of its own."""
     child = os.fork()
     if child == 0:
+        gc.disable()  # it is over before there is anything to collect
         os._exit(_checked(server.app.wsgi))
     _, status = os.waitpid(child, 0)
     return status == 0
@@ -143,8 +160,16 @@ def _interrupted(server: Any, seconds: float) -> bool:
     return False
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Load the application without looking for garbage in it: `post_worker_init` goes on."""
+    gc.disable()
+
+
 def post_worker_init(worker: Any) -> None:
-    """The gateway's own messages go where gunicorn's go, and look like them."""
+    """The application is loaded and stays: the collector need not look at it again, now or when
+    the worker ends. The gateway's own messages go where gunicorn's go, and look like them."""
+    gc.freeze()
+    gc.enable()
     log = logging.getLogger("gateway")
     log.handlers = worker.log.error_log.handlers
     log.setLevel(logging.INFO)

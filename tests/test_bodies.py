@@ -132,7 +132,7 @@ def test_idle_bounds_the_wait_for_the_next_bytes() -> None:
         began = time.monotonic()
         with pytest.raises(ClientBodyError) as failed:
             body.next_piece()
-        assert 0.03 < time.monotonic() - began < 1
+        assert 0.03 < time.monotonic() - began < 10
         assert failed.value.code == 408
         assert ours.gettimeout() is None
 
@@ -144,7 +144,7 @@ def test_deadline_bounds_the_wait_too(left: float) -> None:
         began = time.monotonic()
         with pytest.raises(ClientBodyError):
             body.next_piece(began + left)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
 
 
 def _from_gunicorn(framing: bytes, *pieces: bytes) -> Iterator[bytes]:

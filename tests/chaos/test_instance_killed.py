@@ -25,8 +25,8 @@ def test_who_asks_safely_notices_nothing(start: Start, tmp_path: Path) -> None:
             one.mode("paced")
         first = three[0]
         with (
-            crowd(gateway.port, "/shop/x", CLIENTS, pause=0.005) as getting,
-            crowd(gateway.port, "/shop/x", CLIENTS, pause=0.005, method="POST") as posting,
+            crowd(gateway.port, "/shop/x", CLIENTS, pause=0.02) as getting,
+            crowd(gateway.port, "/shop/x", CLIENTS, pause=0.02, method="POST") as posting,
         ):
             assert gets_traffic(first)
             first.kill()

@@ -103,11 +103,11 @@ def run_trouble(start: Start, folder: Path, seconds: float, each: float, growth:
         # A worker that is replaced would take with it what it had piled up.
         settings = {"MAX_REQUESTS": "0", "POOL_IDLE_SECONDS": "2"}
         with start(mixed=three, workers=WORKERS, **settings) as gateway:
-            with crowd(gateway.port, "/mixed/x", CLIENTS, pause=0.01) as first:
+            with crowd(gateway.port, "/mixed/x", CLIENTS, pause=0.03) as first:
                 trouble(three, min(seconds, 15.0), 1.0)  # warm: every path was walked
             recovered(gateway)
             before = held(gateway)
-            with crowd(gateway.port, "/mixed/x", CLIENTS, pause=0.01) as second:
+            with crowd(gateway.port, "/mixed/x", CLIENTS, pause=0.03) as second:
                 trouble(three, seconds, each)
             recovered(gateway)
             settled(gateway, before, growth)

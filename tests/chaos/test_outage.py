@@ -16,8 +16,8 @@ MOST = 1.25
 @pytest.mark.parametrize(
     ("mode", "clients", "rounds", "statuses"),
     [
-        ("storm", 20, 120, {503}),
-        ("reset", 20, 120, {502}),
+        ("storm", 20, 60, {503}),
+        ("reset", 20, 60, {502}),
         ("hang", 60, 8, {504}),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from tests.cli.support import Folder, copied
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A copy that tests only read."""
-    return copied(tmp_path_factory.mktemp("shared"))
+    """A copy that tests only read; compiled, so that no copy of it needs to be."""
+    folder = copied(tmp_path_factory.mktemp("shared"))
+    assert compileall.compile_dir(folder.path, quiet=1)
+    return folder
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Folder:
+def own(shared: Folder, tmp_path: Path) -> Folder:
     """A copy that a test may change."""
-    return copied(tmp_path)
+    return copied(tmp_path, shared.path)

@@ -52,6 +52,13 @@ class Workers:
         self.say(f"{ABOUT}{worker}", at=-age, expires=5 - age, in_flight=in_flight)
 
 
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ages are told to a tenth of a second, which a busy machine may take."""
+    now = time.monotonic()
+    monkeypatch.setattr(EmbeddedState, "clock", lambda self: now)
+
+
 @pytest.fixture
 def workers(tmp_path: Path) -> Workers:
     return Workers(tmp_path)

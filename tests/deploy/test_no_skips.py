@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.gunicorn import ROOT
 
-PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.no_skips"]
+PYTEST = [sys.executable, "-m", "pytest", "-p", "xdist.plugin", "-p", "tests.support.no_skips"]
 PASSES = "def test_passes():\n    pass\n"
 CASES = {
     "nothing skipped": (PASSES, 0),
@@ -37,6 +38,7 @@ def test_skipped_fails(tmp_path: Path, code: str, status: int, workers: str) -> 
     done = subprocess.run(
         [*PYTEST, "-n", workers, "-c", str(tmp_path / "pytest.ini"), str(tmp_path)],
         cwd=ROOT,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # the others take long to load
         capture_output=True,
         text=True,
         timeout=60,

@@ -109,7 +109,7 @@ def test_full_pool_waits_until_the_deadline() -> None:
     began = time.monotonic()
     with pytest.raises(PoolTimeout) as failed:
         _checkout(pool, 0.05)
-    assert 0.04 < time.monotonic() - began < 1
+    assert 0.04 < time.monotonic() - began < 10
     assert failed.value.retry_safe
     with pytest.raises(PoolTimeout):
         _checkout(pool, -1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.testing import ScriptedUpstream
 from tests.support.backlog import full_backlog
 from tests.support.gunicorn import Gateway, free_port, start_gateway
 
+Start = Callable[..., Gateway]
 PSEUDONYM = "edge-under-test"
 _SERVICES = (
     "plain",
@@ -58,16 +60,34 @@ def environment(
 
 
 @pytest.fixture(scope="session")
-def gateway(worker_class: str, environment: dict[str, str]) -> Iterator[Gateway]:
+def started(environment: dict[str, str]) -> Iterator[Start]:
+    """Starts a gateway with these settings, or gives the one that is up. They stay up together:
+    where files are run one by one, the worker class changes within each."""
+    running: dict[tuple[str, ...], Gateway] = {}
+    with contextlib.ExitStack() as stack:
+
+        def start(worker_class: str, **settings: str) -> Gateway:
+            key = (worker_class, *settings)
+            if key not in running:
+                env = {**environment, **settings}
+                starting = start_gateway(worker_class=worker_class, env=env)
+                running[key] = stack.enter_context(starting)
+            return running[key]
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def gateway(worker_class: str, started: Start) -> Iterator[Gateway]:
     """A gateway that trusts no proxy in front of it."""
-    with start_gateway(worker_class=worker_class, env=environment) as running:
-        yield running
-        assert "Traceback" not in running.stderr_text()
+    running = started(worker_class)
+    before = len(running.stderr_text())
+    yield running
+    assert "Traceback" not in running.stderr_text()[before:]
 
 
-@pytest.fixture(scope="session")
-def trusting(worker_class: str, environment: dict[str, str]) -> Iterator[Gateway]:
+@pytest.fixture(scope="module")
+def trusting(worker_class: str, started: Start) -> Gateway:
     """A gateway behind trusted proxies, which also writes `Forwarded`."""
     trust = {"TRUSTED_PROXIES": "127.0.0.0/8, 10.0.0.0/8, fd00::/8", "FORWARDED_HEADER": "true"}
-    with start_gateway(worker_class=worker_class, env={**environment, **trust}) as running:
-        yield running
+    return started(worker_class, **trust)

@@ -30,9 +30,16 @@ GATEWAY = Client("gate:way", "s&c:r=t +%/")
 CONFIG = Config(clients=(Client("caller"), GATEWAY, Client("poster", auth="post")))
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[OidcProvider]:
+    """A server that goes on."""
+    with start_oidc_provider(CONFIG) as running:
+        yield running
+
+
 @pytest.fixture
-def provider() -> Iterator[OidcProvider]:
-    """A server of the test's own."""
+def own() -> Iterator[OidcProvider]:
+    """A server of the test's own, to be stopped."""
     with start_oidc_provider(CONFIG) as running:
         yield running
 
@@ -75,13 +82,13 @@ REFUSED = (401, "token_invalid")
 
 
 def test_what_the_server_says_reaches_the_backend(
-    provider: OidcProvider, worker_class: str, upstream: ScriptedUpstream
+    shared: OidcProvider, worker_class: str, upstream: ScriptedUpstream
 ) -> None:
-    with gateway(provider, worker_class, upstream) as running:
+    with gateway(shared, worker_class, upstream) as running:
         tokens = [
-            provider.token(scope="read write"),
-            provider.issue(account="alice", scope="read"),
-            provider.issue(account="alice", scope="write"),
+            shared.token(scope="read write"),
+            shared.issue(account="alice", scope="read"),
+            shared.issue(account="alice", scope="write"),
             "guessed",
         ]
         found = [code(get(running, token)) for token in tokens]
@@ -93,51 +100,62 @@ def test_what_the_server_says_reaches_the_backend(
         assert told == [([b"caller"], [b"read write"]), ([b"alice"], [b"read"])]
 
 
+# How the gateway proves who it is has nothing to do with how it serves.
+@pytest.mark.parametrize("worker_class", ["gevent"], indirect=True)
 def test_the_credentials_in_the_form(
-    provider: OidcProvider, worker_class: str, upstream: ScriptedUpstream
+    shared: OidcProvider, worker_class: str, upstream: ScriptedUpstream
 ) -> None:
     poster = {
         "INTROSPECTION_AUTH": "post",
         "INTROSPECTION_CLIENT_ID": "poster",
         "INTROSPECTION_CLIENT_SECRET": "a secret of tests",
     }
-    with gateway(provider, worker_class, upstream, **poster) as running:
-        assert code(get(running, provider.token(scope="read"))) == (200, "")
+    with gateway(shared, worker_class, upstream, **poster) as running:
+        assert code(get(running, shared.token(scope="read"))) == (200, "")
 
 
+@pytest.mark.parametrize("worker_class", ["gthread"], indirect=True)
 def test_wrong_credentials_of_the_gateway_refuse_nobody(
-    provider: OidcProvider, worker_class: str, upstream: ScriptedUpstream
+    shared: OidcProvider, worker_class: str, upstream: ScriptedUpstream
 ) -> None:
     wrong = {"INTROSPECTION_CLIENT_SECRET": "not the secret of the gateway"}
-    with gateway(provider, worker_class, upstream, **wrong) as running:
+    with gateway(shared, worker_class, upstream, **wrong) as running:
         for _ in range(3):
-            assert code(get(running, provider.token(scope="read"))) == UNAVAILABLE
+            assert code(get(running, shared.token(scope="read"))) == UNAVAILABLE
         said = running.stderr_text()
         assert said.count("INTROSPECTION_CLIENT_ID and its secret are not accepted") == 1
         assert "not the secret" not in said
 
 
 def test_a_revoked_token_stops_within_the_cache_time(
-    provider: OidcProvider, worker_class: str, upstream: ScriptedUpstream
+    shared: OidcProvider, worker_class: str, upstream: ScriptedUpstream
 ) -> None:
-    with gateway(provider, worker_class, upstream, INTROSPECTION_CACHE_SECONDS="1.5") as running:
-        token = provider.token(scope="read")
+    kept = 1.5
+
+    def times(began: float) -> int:
+        """How often a busy machine may have let pass what is kept."""
+        return int((time.monotonic() - began) / kept)
+
+    with gateway(shared, worker_class, upstream, INTROSPECTION_CACHE_SECONDS=str(kept)) as running:
+        token = shared.token(scope="read")
+        calls, began = shared.calls(), time.monotonic()
         assert [code(get(running, token)) for _ in range(3)] == [(200, "")] * 3
-        assert provider.calls() == 1
-        provider.revoke(token)
+        assert 1 <= shared.calls() - calls <= 1 + times(began)
+        shared.revoke(token)
         revoked = time.monotonic()
         assert wait_for(lambda: code(get(running, token)) == REFUSED)
-        assert time.monotonic() - revoked < 1.5 + 3
-        calls = provider.calls()
+        assert time.monotonic() - revoked < kept + 3
+        calls, began = shared.calls(), time.monotonic()
         assert code(get(running, token)) == REFUSED
-        assert provider.calls() == calls  # remembered, too
+        assert shared.calls() - calls <= times(began)  # remembered, too
 
 
 def test_a_hundred_with_one_new_token_ask_once(
-    provider: OidcProvider, worker_class: str, upstream: ScriptedUpstream
+    shared: OidcProvider, worker_class: str, upstream: ScriptedUpstream
 ) -> None:
-    with gateway(provider, worker_class, upstream) as running:
-        token = provider.token(scope="read")
+    with gateway(shared, worker_class, upstream) as running:
+        token = shared.token(scope="read")
+        calls = shared.calls()
         together = threading.Barrier(100)
 
         def client(_number: int) -> int:
@@ -146,37 +164,37 @@ def test_a_hundred_with_one_new_token_ask_once(
 
         with ThreadPoolExecutor(100) as clients:
             assert Counter(clients.map(client, range(100))) == {200: 100}
-        assert provider.calls() == 1
+        assert shared.calls() == calls + 1
 
 
 def test_a_server_that_died_refuses_nobody(
-    provider: OidcProvider, worker_class: str, upstream: ScriptedUpstream
+    own: OidcProvider, worker_class: str, upstream: ScriptedUpstream
 ) -> None:
-    with gateway(provider, worker_class, upstream) as running:
-        known, unknown = provider.token(scope="read"), provider.token(scope="read")
+    with gateway(own, worker_class, upstream) as running:
+        known, unknown = own.token(scope="read"), own.token(scope="read")
         assert code(get(running, known)) == (200, "")
-        provider.stop()
+        own.stop()
         for _ in range(2):
             reply = get(running, unknown)
             assert code(reply) == UNAVAILABLE
             assert reply.header(b"Retry-After") == [b"1"]
             assert code(get(running, known)) == (200, "")
-        provider.start()
+        own.start()
         # It has forgotten what it issued before.
-        token = provider.token(scope="read")
+        token = own.token(scope="read")
         assert wait_for(lambda: code(get(running, token)) == (200, ""))
         assert wait_for(lambda: code(get(running, unknown)) == REFUSED)
 
 
 def test_a_server_that_hangs_holds_up_nobody_else(
-    provider: OidcProvider, worker_class: str, upstream: ScriptedUpstream
+    own: OidcProvider, worker_class: str, upstream: ScriptedUpstream
 ) -> None:
     """More clients than the worker has threads wait for the verdicts on new tokens."""
     few = {"WORKER_THREADS": "4", "INTROSPECTION_TIMEOUT": "2"}
-    with gateway(provider, worker_class, upstream, **few) as running:
-        known = provider.token(scope="read")
+    with gateway(own, worker_class, upstream, **few) as running:
+        known = own.token(scope="read")
         assert code(get(running, known)) == (200, "")
-        provider.hang()
+        own.hang()
         begun = time.monotonic()
         with ThreadPoolExecutor(60) as clients:
             waiting = [clients.submit(get, running, f"new{number}") for number in range(60)]
@@ -191,6 +209,6 @@ def test_a_server_that_hangs_holds_up_nobody_else(
         begun = time.monotonic()
         assert {code(get(running, f"late{number}")) for number in range(20)} == {UNAVAILABLE}
         assert time.monotonic() - begun < 15
-        provider.go_on()
-        token = provider.token(scope="read")
+        own.go_on()
+        token = own.token(scope="read")
         assert wait_for(lambda: code(get(running, token)) == (200, ""))

@@ -7,7 +7,6 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from gateway.rate_limiting.quotas import ledger_name, period_of
 from tests.rate_limiting.redis_server import needs_redis, start_redis
 from tests.support.client import Address, Reply, exchange
 from tests.support.gunicorn import SECRET, Gateway, start_gateway, wait_for
-from tests.support.postgresql import BINARIES, start_postgresql
 
 WORKERS = 4
 PLANS = {
@@ -95,20 +93,6 @@ def sqlite(tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of each kind of database, with its tables."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite")
-        return
-    if BINARIES is None:
-        pytest.skip("there is no PostgreSQL here")
-    with start_postgresql() as server:
-        url = server.new_database()
-        upgrade(url)
-        yield url
-
-
 @pytest.mark.parametrize("worker_class", ["gevent", "gthread"])
 def test_exact_over_all_workers(worker_class: str, sqlite: str) -> None:
     with start(worker_class, DATABASE_URL=sqlite) as running:
@@ -118,32 +102,39 @@ def test_exact_over_all_workers(worker_class: str, sqlite: str) -> None:
         assert wait_for(lambda: spent(sqlite) == 100)
 
 
-@pytest.mark.parametrize("worker_class", ["gevent", "gthread"])
+@pytest.mark.parametrize(
+    ("worker_class", "empty_url"),
+    [("gevent", "postgresql"), ("gthread", "sqlite")],
+    indirect=["empty_url"],
+)
 def test_a_quota_outlasts_gateway_and_machine(
-    worker_class: str, database: str, tmp_path: Path
+    worker_class: str, database_url: str, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
 
-    def again() -> AbstractContextManager[Gateway]:
-        return start(worker_class, DATABASE_URL=database, STATE_URL=f"lmdb://{state}")
+    def again(workers: int = 2) -> AbstractContextManager[Gateway]:
+        env = {"DATABASE_URL": database_url, "STATE_URL": f"lmdb://{state}"}
+        return start(worker_class, workers=workers, **env)
 
     with again() as running:
         assert burst(running.address, "metered", 40) == {200: 40}
-    assert spent(database) == 40
+    assert spent(database_url) == 40
     with again() as running:  # what counts is still there
         assert burst(running.address, "metered", 20) == {200: 20}
     shutil.rmtree(state)  # as on another machine
-    with again() as running:
+    with again(WORKERS) as running:
+        assert wait_for(lambda: len(running.worker_pids()) == WORKERS)
         # All workers meet the lost counter at once.
         assert burst(running.address, "metered", 100) == {200: 40, 429: 60}
-    assert spent(database) == 100
+    assert spent(database_url) == 100
 
 
 @needs_redis
 def test_a_quota_outlasts_a_flushed_redis(sqlite: str) -> None:
+    env = {"REDIS_TIMEOUT": "5", "DATABASE_URL": sqlite}
     with (
         start_redis() as server,
-        start("gevent", REDIS_URL=server.url, REDIS_TIMEOUT="5", DATABASE_URL=sqlite) as running,
+        start("gevent", workers=2, REDIS_URL=server.url, **env) as running,
     ):
         assert burst(running.address, "metered", 60) == {200: 60}
         assert wait_for(lambda: spent(sqlite) == 60)
@@ -176,7 +167,8 @@ def test_usage_plans_of_api_keys(worker_class: str, sqlite: str) -> None:
     database.close()
     plans = {"basic": {"rate": "1/minute", "burst": 19, "quota": "5/month"}}
     told = json.dumps(plans)
-    with start(worker_class, API_KEYS="true", DATABASE_URL=sqlite, PLANS=told) as running:
+    env = {"API_KEYS": "true", "DATABASE_URL": sqlite, "PLANS": told}
+    with start(worker_class, workers=2, **env) as running:
         for key, quota in ((basic, 5), (trusted, 7)):
             field = f"X-API-Key: {key}"
             replies = [get(running.address, field) for _ in range(quota + 1)]

@@ -95,7 +95,7 @@ class Load:
         self._threads = [threading.Thread(target=self._client) for _ in range(clients)]
 
     def _client(self) -> None:
-        while not self._over.wait(0.01):
+        while not self._over.wait(0.03):
             status = get(self._running, self._path)
             with self._lock:
                 self.statuses[status] += 1
