@@ -15,6 +15,7 @@ from gateway.pulse import Pulse
 from gateway.testing import ScriptedUpstream
 from tests.support.oidc_provider import OidcProvider, start_oidc_provider
 from tests.support.postgresql import BINARIES, PostgresServer, start_postgresql
+from tests.support.warm import end_starters
 
 # Where a run decides, the same examples each time; elsewhere new ones, which find more.
 hypothesis.settings.register_profile("repeatable", derandomize=True, print_blob=False)
@@ -76,6 +77,13 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _starters_end() -> Iterator[None]:
+    """End what programs were started with."""
+    yield
+    end_starters()
 
 
 @pytest.fixture(scope="module", autouse=True)

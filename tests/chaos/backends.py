@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.gunicorn import ROOT, free_port, wait_for
+from tests.support.warm import Process, Program, starter
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Instance:
     folder: Path
     port: int = field(default_factory=free_port)
     control: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -32,20 +32,13 @@ class Instance:
     def start(self) -> None:
         """Run, and be ready."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "tests.chaos.backend",
-                    str(self.port),
-                    str(self.control),
-                    self.name,
-                ],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+            program = Program(
+                "tests.chaos.backend",
+                [str(self.port), str(self.control), self.name],
+                str(ROOT),
+                {"PATH": os.environ["PATH"]},
             )
+            self.process = starter("gevent.server").start(program, log, log)
 
         def answers() -> bool:
             with contextlib.suppress(OSError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from click.testing import CliRunner
 
 import blueprints
 from gateway.cli import group
+from tests.support.warm import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 FLASK = Path(sys.executable).with_name("flask")
@@ -43,28 +43,22 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A gateway's folder. `run` gives a command this environment and nothing else of ours."""
+    """A gateway's folder. `run` gives a command this environment and nothing else of ours. Its
+    process has the libraries already; the gateway is loaded from the folder."""
 
     path: Path
 
     def run(self, *words: str, **environ: str) -> Done:
         """`flask gateway` with these words."""
-        done = subprocess.run(
-            [FLASK, "gateway", *words],
-            cwd=self.path,
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(self.path),
-                "TMPDIR": str(self.path.parent),
-                **environ,
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(self.path),
+            "TMPDIR": str(self.path.parent),
+            **environ,
+        }
+        done = Done(*run_command(FLASK, ["gateway", *words], self.path, environment))
+        assert "Traceback" not in done.err, done.err
+        return done
 
     def here(self, *words: str, **environ: str) -> Done:
         """The same in this process, for commands that load no application: many times as quick."""
@@ -90,11 +84,11 @@ class Folder:
         index.write_text(index.read_text() + more)
 
 
-def copied(place: Path) -> Folder:
+def copied(place: Path, source: Path = ROOT) -> Folder:
     """A copy of everything that a gateway is made of."""
     folder = Folder(place / "gateway-of-a-team")
     for name in ("gateway", "blueprints"):
-        shutil.copytree(ROOT / name, folder.path / name)
+        shutil.copytree(source / name, folder.path / name)
     for name in ("app.py", "settings.py"):
-        shutil.copy(ROOT / name, folder.path)
+        shutil.copy2(source / name, folder.path)
     return folder

@@ -17,9 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.client import Address, Ended, exchange
+from tests.support.warm import Process, Program, starter
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a secret of tests, longer than thirty-two bytes"
+#: What gunicorn's master has loaded before it reads the application, and with threads (see
+#: gateway/server.py) as well.
+MASTER = ("gunicorn.app.wsgiapp", "gunicorn.arbiter", "limits", "pydantic_settings")
+THREADS = ("cachetools", "flask", "flask_limiter", "jwt", "lmdb", "orjson", "requests")
 _START = 30.0
 _STOP = 8.0
 
@@ -30,7 +35,7 @@ class Gateway:
 
     address: Address
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Process
 
     @property
     def port(self) -> int:
@@ -145,11 +150,16 @@ def suspend(process: subprocess.Popen[bytes]) -> None:
     assert wait_for(stopped)
 
 
-def _run(app: str, folder: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _run(app: str, folder: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes] | Process:
+    words = ["-c", "python:gateway.server", app]
     # Files and not pipes: a pipe that nobody empties would stop the gateway once it is full.
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
+        if not any(name.startswith("PYTHON") for name in settings):
+            libraries = MASTER + THREADS if settings["WORKER_CLASS"] == "gthread" else MASTER
+            program = Program("gunicorn", words, str(ROOT), settings)
+            return starter(*libraries).start(program, stdout, stderr)
         return subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "python:gateway.server", app],
+            [sys.executable, "-m", "gunicorn", *words],
             cwd=ROOT,
             env=dict(settings),
             stdin=subprocess.DEVNULL,
@@ -175,7 +185,7 @@ def _ready(address: Address) -> bool:
     return reply.status == 200
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes] | Process) -> None:
     """Ask it to stop, and make it stop if it takes long; its workers go with it."""
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):

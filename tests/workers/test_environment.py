@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from signal import SIGHUP, SIGTERM
 
 from gateway.testing import ScriptedUpstream
@@ -15,11 +16,14 @@ INFORMATION = re.compile(r"\[[^]]+\] \[\d+\] \[INFO\] .*")
 SERVICES = ("USERS", "ORDERS", "PRODUCTS", "PAYMENTS", "NOTIFICATIONS")
 
 
-def test_life_without_a_warning(start: Start) -> None:
-    """Under gevent, a module imported before it was patched would be warned of."""
+def test_life_without_a_warning(start: Start, worker_class: str) -> None:
+    """Under gevent, a module imported before it was patched would be warned of. With threads, the
+    master has loaded the libraries."""
     # What is open at the very end the system closes: of that Python warns only when it is asked to.
     with start(PYTHONWARNINGS="error,ignore::ResourceWarning") as gateway:
         first = gateway.worker_pids()
+        loaded = Path(f"/proc/{gateway.pid}/maps").read_text()
+        assert ("/orjson/" in loaded) == (worker_class == "gthread")
         assert exchange(gateway.address, request(b"/plain/x")).status == 200
         gateway.signal(SIGHUP)
         assert wait_for(lambda: not set(first) & set(gateway.worker_pids()), 30)

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ import pytest
 from gateway.testing import Close, Hang, Received, Reset, Script, ScriptedUpstream, Send
 from tests.support.client import Connection, Reply
 from tests.support.gunicorn import ROOT, SECRET, Gateway, start_gateway, wait_for
+from tests.support.warm import run_command
 
 APP = "tests.workers.health_app:app"
 FLASK = Path(sys.executable).with_name("flask")
@@ -109,22 +109,16 @@ def connection_to(gateway: Gateway, pid: int) -> Iterator[Connection]:
 
 def overview(gateway: Gateway, env: Mapping[str, str]) -> dict[str, Any]:
     """What an operator sees."""
-    done = subprocess.run(
-        [FLASK, "--app", APP, "gateway", "upstreams", "--json"],
-        cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "JWT_SECRET": SECRET,
-            "STATE_URL": f"lmdb://{gateway.folder / 'state'}",
-            **env,
-        },
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    words = ["--app", APP, "gateway", "upstreams", "--json"]
+    environ = {
+        "PATH": os.environ["PATH"],
+        "JWT_SECRET": SECRET,
+        "STATE_URL": f"lmdb://{gateway.folder / 'state'}",
+        **env,
+    }
+    code, out, err = run_command(FLASK, words, ROOT, environ)
+    assert code == 0, err
+    return dict(json.loads(out))
 
 
 def target_of(seen: dict[str, Any], service: str, name: str) -> dict[str, Any]:
