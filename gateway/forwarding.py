@@ -56,17 +56,9 @@ def prepare(
     Raises Refusal for a body that may not pass (413, 501) and for a loop (508).
     """
     service = runtime.service
-    fields = headers.request_fields(environ)
-    edge = environ["gateway.edge"]
     forwarded.refuse_loop(environ, runtime.via)
-    dropped = runtime.dropped if edge.trusted else runtime.dropped_untrusted
-    if hidden := environ.get("gateway.hidden"):  # this request's credential, where it stands
-        dropped |= hidden
-    outgoing = headers.forwardable(fields, dropped)
-    outgoing += forwarded.fields(environ, edge, runtime)
-    outgoing.append(("X-Request-ID", exchange.request_id))
-    if identity is not None:
-        outgoing += runtime.tell(identity)
+    fields = headers.request_fields(environ)
+    outgoing = outgoing_fields(fields, environ, runtime, identity, exchange.request_id)
     path, query = raw_target(environ)
     path = strip_prefix(path, runtime.strip, runtime.put)
     return UpstreamRequest(
@@ -83,6 +75,30 @@ def prepare(
         requester=Requester(environ, identity, runtime.credentials),
         view=view,
     )
+
+
+def outgoing_fields(
+    fields: Headers,
+    environ: dict[str, Any],
+    runtime: Runtime,
+    identity: Identity | None,
+    request_id: str,
+    without: frozenset[str] = frozenset(),
+) -> Headers:
+    """What a backend is sent of a client's fields, and what the gateway adds: the way the request
+    came, its id, who asks. without: further names that do not pass, in lower case."""
+    edge = environ["gateway.edge"]
+    dropped = runtime.dropped if edge.trusted else runtime.dropped_untrusted
+    if hidden := environ.get("gateway.hidden"):  # this request's credential, where it stands
+        dropped |= hidden
+    if without:
+        dropped |= without
+    outgoing = headers.forwardable(fields, dropped)
+    outgoing += forwarded.fields(environ, edge, runtime)
+    outgoing.append(("X-Request-ID", request_id))
+    if identity is not None:
+        outgoing += runtime.tell(identity)
+    return outgoing
 
 
 def request_body(

@@ -14,12 +14,12 @@ from gateway import forwarded, headers
 from gateway.aggregation.leg import DEADLINE, Leg
 from gateway.bodies import BytesBody
 from gateway.exchange import Exchange, Headers, Timeouts, UpstreamRequest
+from gateway.forwarding import outgoing_fields
 from gateway.requester import Requester
 from gateway.urls import strip_prefix
 
 if TYPE_CHECKING:
     from gateway.authentication import Identity
-    from gateway.edge.origin import Edge
     from gateway.service import Runtime
 
 # A leg that is still under way so many seconds after its deadline is broken off: the transport has
@@ -63,7 +63,6 @@ class ClientRequest:
     identity: Identity | None
     exchange: Exchange
     fields: Headers
-    edge: Edge
 
     @classmethod
     def of(cls, environ: dict[str, Any]) -> ClientRequest:
@@ -76,7 +75,6 @@ class ClientRequest:
             environ.get("gateway.identity"),
             environ["gateway.exchange"],
             fields,
-            environ["gateway.edge"],
         )
 
 
@@ -135,17 +133,15 @@ def outlined(
 
 
 def _fields(leg: Leg, client: ClientRequest, runtime: Runtime, left: float) -> Headers:
-    environ, edge = client.environ, client.edge
-    dropped = runtime.dropped if edge.trusted else runtime.dropped_untrusted
-    if hidden := environ.get("gateway.hidden"):
-        dropped |= hidden
-    named = {name.lower() for name, _ in leg.headers}
-    dropped |= named
-    outgoing = headers.forwardable(client.fields, dropped)
-    outgoing += forwarded.fields(environ, edge, runtime)
-    outgoing.append(("X-Request-ID", client.exchange.request_id))
-    if client.identity is not None:
-        outgoing += runtime.tell(client.identity)
+    named = frozenset(name.lower() for name, _ in leg.headers)
+    outgoing = outgoing_fields(
+        client.fields,
+        client.environ,
+        runtime,
+        client.identity,
+        client.exchange.request_id,
+        named,
+    )
     if "accept" not in named:
         outgoing.append(("Accept", "application/json"))
     if leg.json is not None and "content-type" not in named:
