@@ -6,8 +6,9 @@ a gevent worker has patched the standard library, and must not load half of it b
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gateway.lazy import at_first_use
 
 if TYPE_CHECKING:
     from gateway.aggregation.answer import Gathered
@@ -177,10 +178,4 @@ __all__ = [
     "with_policies",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'gateway' has no attribute {name!r}")
-    value = getattr(import_module(_WHERE[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = at_first_use(__name__, _WHERE)

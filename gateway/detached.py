@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.exchange import Exchange, UpstreamRequest, UpstreamResponse
+from gateway.exchange import Exchange, UpstreamRequest, UpstreamResponse, derived
 
 
 def detached(
@@ -22,7 +22,7 @@ def detached(
     empty: that of the request.
     """
     now = time.monotonic()
-    usual, main = request.timeouts, request.exchange
+    usual = request.timeouts
     return replace(
         request,
         timeouts=replace(usual, read=min(usual.read or seconds, seconds), total=seconds),
@@ -30,14 +30,7 @@ def detached(
         abandoned=_never,
         tried=None,
         admit=None,
-        exchange=record(
-            main.request_id,
-            now,
-            service=service or main.service,
-            route=main.route,
-            user=main.user,
-            client=main.client,
-        ),
+        exchange=derived(request.exchange, now, service, record),
     )
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
+from importlib import import_module
+
 import pytest
 from pydantic import ValidationError
 
+from gateway import settings as rooms
 from gateway.configuration import load_settings
 from gateway.errors import ConfigurationError
+from gateway.settings.room import Room
 from settings import Settings
 
 
@@ -148,3 +154,26 @@ def test_concurrency_and_pools_follow_the_worker() -> None:
     assert (gevent.worker_waiting, threads.worker_waiting) == (32, 12)
     assert Settings(WORKER_CONNECTIONS=512).worker_waiting == 128
     assert Settings(POOL_SIZE=2).pool_size == 2
+
+
+def test_every_room_is_part_of_the_settings_and_shares_no_name() -> None:
+    modules = [
+        import_module(f"{rooms.__name__}.{m.name}") for m in pkgutil.iter_modules(rooms.__path__)
+    ]
+    found = {
+        value
+        for module in modules
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if issubclass(value, Room) and value is not Room
+    }
+    assert found == set(Settings.__bases__)
+    assert sorted(Settings.model_fields) == sorted(n for room in found for n in room.model_fields)
+
+
+def test_a_fork_adds_options_and_changes_defaults() -> None:
+    class Own(Settings):
+        READ_TIMEOUT: float = 3
+        OWN: int = 1
+
+    assert list(Own.model_fields) == [*Settings.model_fields, "OWN"]
+    assert (Own().READ_TIMEOUT, Own().OWN, Own().PORT) == (3, 1, 8000)

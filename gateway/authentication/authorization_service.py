@@ -18,7 +18,7 @@ from gateway.authentication.schemes import SchemeContext
 from gateway.edge.origin import Edge
 from gateway.errors import AuthorityUnavailable, Refusal, Unauthenticated
 from gateway.observability.security_log import SecurityLog
-from gateway.transport.calls import Answer, Caller, CallFailed, Server
+from gateway.transport.calls import Answer, Caller, Server
 from gateway.urls import raw_target
 
 #: Seconds for which a refusal is kept at most.
@@ -166,23 +166,12 @@ class AuthorizationService:
         return blake2b("\n".join(parts).encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
     def _ask(self, fields: Iterable[tuple[str, str]]) -> Identity | Denial:
-        if not self._outage.may_ask():
-            raise NoDecision("it was not asked: it did not answer just now", down=True)
-        try:
-            answer = self._caller.call(
+        def call() -> Answer:
+            return self._caller.call(
                 "GET", self._path, seconds=self._options.timeout, headers=fields
             )
-        except CallFailed as error:
-            self._outage.silent(str(error))
-            raise NoDecision(str(error), down=True) from None
-        try:
-            decision = self._read(answer)
-        except NoDecision as error:
-            self._outage.answered(well=False)
-            self._outage.useless(str(error))
-            raise
-        self._outage.answered()
-        return decision
+
+        return self._outage.decision(call, self._read)
 
     def _read(self, answer: Answer) -> Identity | Denial:
         if 200 <= answer.status < 300:

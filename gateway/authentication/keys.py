@@ -7,10 +7,10 @@ public key as its secret (RFC 8725 section 3.1).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -34,6 +34,16 @@ class Key:
     kid: str
     algorithm: str
     material: Any = field(repr=False)
+
+
+class Named(Protocol):
+    """A key that tokens may name."""
+
+    @property
+    def kid(self) -> str: ...
+
+
+K = TypeVar("K", bound=Named)
 
 
 class KeySet:
@@ -79,23 +89,36 @@ def load_keys(
             keys.append(_key("", "HS256", secret.encode()))
         except ValueError as error:
             faults.append(f"JWT_SECRET {error}")
-    for number, part in enumerate(filter(None, (p.strip() for p in entries.split(","))), 1):
-        try:
-            keys.append(_key(*read_entry(part, environ)))
-        except (ValueError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            faults.append(f"JWT_KEYS entry {number} {reason}")
+    more, wrong = read_entries("JWT_KEYS", entries, environ, _key)
+    keys += more
+    faults += wrong
     if needed and not keys and not faults:
         faults.append(
             "JWT_SECRET or JWT_KEYS must be set, or another way to authenticate"
             " (docs/authentication.md): there is no default key"
         )
-    kids = [key.kid for key in keys if key.kid]
-    faults += [f"JWT_KEYS has the kid {k!r} twice" for k in sorted(set(kids)) if kids.count(k) > 1]
     return KeySet(tuple(keys)), faults
 
 
-def read_entry(text: str, environ: Mapping[str, str]) -> tuple[str, str, bytes]:
+def read_entries(
+    setting: str, entries: str, environ: Mapping[str, str], make: Callable[[str, str, bytes], K]
+) -> tuple[list[K], list[str]]:
+    """The keys that a setting lists, made by `make` of kid, algorithm and what is in the file or
+    variable, and every fault found, naming no secret."""
+    keys: list[K] = []
+    faults: list[str] = []
+    for number, part in enumerate(filter(None, (p.strip() for p in entries.split(","))), 1):
+        try:
+            keys.append(make(*_read_entry(part, environ)))
+        except (ValueError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            faults.append(f"{setting} entry {number} {reason}")
+    kids = [key.kid for key in keys if key.kid]
+    twice = sorted({kid for kid in kids if kids.count(kid) > 1})
+    return keys, faults + [f"{setting} has the kid {kid!r} twice" for kid in twice]
+
+
+def _read_entry(text: str, environ: Mapping[str, str]) -> tuple[str, str, bytes]:
     """The kid, the algorithm and the bytes of `[kid=]ALG:file:/path` or `[kid=]ALG:env:NAME`.
 
     Raises ValueError, or OSError for a file that cannot be read.

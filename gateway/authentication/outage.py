@@ -6,6 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+from gateway.authentication.decisions import NoDecision
+from gateway.transport.calls import Answer, CallFailed
+
+T = TypeVar("T")
 
 #: Failures in a row after which nobody waits for the server, and for how many seconds.
 PATIENCE = 5
@@ -42,6 +48,25 @@ class Outage:
                 return False
             self._until = now + PAUSE  # whoever asks now asks for all
             return True
+
+    def decision(self, ask: Callable[[], Answer], read: Callable[[Answer], T]) -> T:
+        """What `read` makes of the server's answer. Raises NoDecision, also for what `ask` and
+        `read` raise of their kind, and at once while the server is left alone."""
+        if not self.may_ask():
+            raise NoDecision("it was not asked: it did not answer just now", down=True)
+        try:
+            answer = ask()
+        except CallFailed as error:
+            self.silent(str(error))
+            raise NoDecision(str(error), down=True) from None
+        try:
+            decision = read(answer)
+        except NoDecision as error:
+            self.answered(well=False)
+            self.useless(str(error))
+            raise
+        self.answered()
+        return decision
 
     def silent(self, text: str) -> None:
         """It did not answer. text: for the log."""

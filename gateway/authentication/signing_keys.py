@@ -13,7 +13,7 @@ import orjson
 from cryptography.exceptions import UnsupportedAlgorithm
 from jwt.utils import base64url_encode
 
-from gateway.authentication.keys import read_entry
+from gateway.authentication.keys import read_entries
 
 _RSA_BITS = 2048
 # What a thumbprint is made of, in this order (RFC 7638 section 3.2, RFC 8037 section 2).
@@ -35,17 +35,7 @@ def load_signing_keys(
 ) -> tuple[tuple[SigningKey, ...], list[str]]:
     """Read INTERNAL_TOKEN_KEY. Returns the keys and every fault found, naming no secret."""
     environ = os.environ if environ is None else environ
-    keys: list[SigningKey] = []
-    faults: list[str] = []
-    for number, part in enumerate(filter(None, (p.strip() for p in entries.split(","))), 1):
-        try:
-            keys.append(_key(*read_entry(part, environ)))
-        except (ValueError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            faults.append(f"INTERNAL_TOKEN_KEY entry {number} {reason}")
-    kids = [key.kid for key in keys]
-    twice = sorted({kid for kid in kids if kids.count(kid) > 1})
-    faults += [f"INTERNAL_TOKEN_KEY has the kid {kid!r} twice" for kid in twice]
+    keys, faults = read_entries("INTERNAL_TOKEN_KEY", entries, environ, _key)
     return tuple(keys), faults
 
 

@@ -123,9 +123,7 @@ def check_parts(token: str) -> dict[str, Any]:
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
-    subject = claims.get("sub", claims.get("user_id"))
-    if isinstance(subject, bool) or not isinstance(subject, str | int) or subject == "":
-        raise invalid("The token names no subject.")
+    subject = subject_of(claims.get("sub", claims.get("user_id")))
     if isinstance(claims["exp"], bool) or not isinstance(claims["exp"], int | float):
         raise invalid("The token's exp is not a number.")
     check_unbound(claims)
@@ -134,7 +132,7 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
     plan = claims.get("plan")
     try:
         return Identity(
-            str(subject),
+            subject,
             roles=words(claims, "roles"),
             permissions=tuple(dict.fromkeys(permissions)),
             scopes=granted,
@@ -144,6 +142,13 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         )
     except UnicodeEncodeError:  # half a surrogate pair
         raise invalid("The token's claims are not valid text.") from None
+
+
+def subject_of(value: object) -> str:
+    """Whom a claim names: text, or a number. Raises Unauthenticated for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise invalid("The token names no subject.")
+    return str(value)
 
 
 def check_unbound(claims: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from gateway.authentication.identity import Identity
 from gateway.authentication.outage import Outage
 from gateway.errors import AuthorityUnavailable
 from gateway.headers import named_in_connection
-from gateway.transport.calls import Answer, Caller, CallFailed, Server
+from gateway.transport.calls import Answer, Caller, Server
 from gateway.urls import raw_target
 
 if TYPE_CHECKING:
@@ -171,22 +171,11 @@ class PolicyDecisionPoint:
         return True
 
     def _asked(self, body: bytes, request_id: str, caller: Caller) -> bool:
-        if not self._outage.may_ask():
-            raise NoDecision("it was not asked: it did not answer just now", down=True)
-        told = [("X-Request-ID", request_id)]
-        try:
-            answer = caller.call("POST", seconds=self._timeout, headers=told, body=body)
-        except CallFailed as failure:
-            self._outage.silent(str(failure))
-            raise NoDecision(str(failure), down=True) from None
-        try:
-            allowed = _decision(answer)
-        except NoDecision as undecided:
-            self._outage.answered(well=False)
-            self._outage.useless(str(undecided))
-            raise
-        self._outage.answered()
-        return allowed
+        def call() -> Answer:
+            told = [("X-Request-ID", request_id)]
+            return caller.call("POST", seconds=self._timeout, headers=told, body=body)
+
+        return self._outage.decision(call, _decision)
 
     def _of(self, gateway: Gateway) -> tuple[Caller, Decisions[bool]]:
         """What asks the server for this gateway, made by the worker when it is needed."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gateway.caching.store import Found, Purge, ResponseStore, StoreFault, Ticket
+from gateway.caching.store import Found, Outcome, Purge, ResponseStore, StoreFault, Ticket
 from gateway.state.outage import Outage
 
 T = TypeVar("T")
@@ -42,7 +42,13 @@ class FallbackResponses:
         self.lag = store.lag
         self._store = store
         self._name = name
-        self._outage = Outage(pause, monotonic)
+        self._outage = Outage(
+            log,
+            f"response store {name}",
+            "nothing is kept or used",
+            pause=pause,
+            timer=monotonic,
+        )
         self._owed: dict[Purge, None] = {}
 
     def read(self, key: bytes, known: bytes = b"") -> Found | None:
@@ -80,13 +86,13 @@ class FallbackResponses:
         """See ResponseStore.claim."""
         return self._ask(lambda store: store.claim(key, owner, seconds))
 
-    def release(self, key: bytes, owner: bytes) -> None:
+    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None:
         """See ResponseStore.release."""
-        self._ask(lambda store: store.release(key, owner))
+        self._ask(lambda store: store.release(key, owner, outcome))
 
-    def claimed(self, key: bytes) -> bool:
-        """See ResponseStore.claimed."""
-        return self._ask(lambda store: store.claimed(key))
+    def outcome(self, key: bytes, waited: float) -> Outcome | None:
+        """See ResponseStore.outcome."""
+        return self._ask(lambda store: store.outcome(key, waited))
 
     def usage(self) -> tuple[int, int]:
         """See ResponseStore.usage."""
@@ -103,10 +109,8 @@ class FallbackResponses:
             raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> StoreFault:
-        kind = type(error).__name__
-        if self._outage.failed():
-            log.warning("response store %s failed (%s): nothing is kept or used", self._name, kind)
-        return StoreFault(f"{self._name}: {kind}")
+        self._outage.failed(error)
+        return StoreFault(f"{self._name}: {type(error).__name__}")
 
     def _try_again(self) -> None:
         """Returns if it works: for reading, and for changing, which may be what failed."""
@@ -116,12 +120,11 @@ class FallbackResponses:
         try:
             self._store.ticket("")
             self._store.claim(TRIAL, owner, 1.0)
-            self._store.release(TRIAL, owner)
+            self._store.release(TRIAL, owner, "again")
             self._catch_up()
         except Exception as error:  # noqa: BLE001
             raise self._failed(error) from None
         self._outage.over()
-        log.warning("response store %s is back", self._name)
 
     def _catch_up(self) -> None:
         for purge in list(self._owed):

@@ -31,14 +31,13 @@ from gateway.telling import signed_fields
 from gateway.upstreams.overview import Overview
 
 _UNREAD = "the server cannot read it, and the application never sees it"
-#: What a request comes to. own: a view answers, or the gateway itself.
-OUTCOMES = ("forwarded", "kept", "own", "refused", "unknown")
 
 
 def explain(app: Flask, described: Described, *, ask: bool = False) -> dict[str, Any]:
     """What would become of a request, ready for JSON. No backend is called, nothing is counted,
     kept, elected or published, and no view or hook of the fork's own is run.
 
+    Its `outcome`: forwarded, kept, refused, unknown, or own, where a view or the gateway answers.
     ask: whether those are asked that a request would ask, such as an introspection endpoint, and
     functions of `require` are called; False: that they would be is told.
     """

@@ -66,10 +66,15 @@ class AccessLog:
             line["degraded"] = exchange.degraded
         if exchange.cache:
             line["cache"] = exchange.cache
-        try:
-            self._write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        except (OSError, orjson.JSONEncodeError) as error:
-            sys.stderr.write(f"access log: {type(error).__name__}\n")
+        write_line(self._write, line, "access log")
+
+
+def write_line(write: Callable[[bytes], object], line: dict[str, Any], log: str) -> None:
+    """Write a line as JSON. Never raises: where that fails, stderr hears of it. log: its name."""
+    try:
+        write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    except (OSError, orjson.JSONEncodeError) as error:
+        sys.stderr.write(f"{log}: {type(error).__name__}\n")
 
 
 def path_of(environ: dict[str, Any]) -> str:

@@ -15,18 +15,15 @@ a credential, the query, or what a client wrote into a field.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import orjson
-
 from gateway.errors import AuthorityUnavailable, Refusal
 from gateway.exchange import Exchange
 from gateway.headers import IDENTITY, environ_name, named_in_connection
-from gateway.observability.access_log import path_of, to_stdout
+from gateway.observability.access_log import path_of, to_stdout, write_line
 from settings import Settings
 
 # What `Connection` says in almost all requests.
@@ -112,10 +109,7 @@ class SecurityLog:
             **members,
             "left_out": left_out,
         }
-        try:
-            self._write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        except (OSError, orjson.JSONEncodeError) as error:
-            sys.stderr.write(f"security log: {type(error).__name__}\n")
+        write_line(self._write, line, "security log")
 
 
 class _Budget:

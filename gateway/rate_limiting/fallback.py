@@ -47,10 +47,11 @@ class FallbackWindows:
         self._primary = primary
         self._local = local
         self._counted = counted
-        self._name = name
         self._pause = pause
         self._wall = wall
-        self._outage = Outage(pause, clock)
+        self._outage = Outage(
+            log, f"rate limit store {name}", "local limits apply", pause=pause, timer=clock
+        )
 
     @property
     def degraded(self) -> bool:
@@ -65,16 +66,10 @@ class FallbackWindows:
         try:
             answer = self._primary.acquire(hits)
         except Exception as error:  # noqa: BLE001  whatever its driver raises, requests go on
-            if self._outage.failed():
-                log.warning(
-                    "rate limit store %s failed (%s): local limits apply",
-                    self._name,
-                    type(error).__name__,
-                )
+            self._outage.failed(error)
             return self._without(hits)
         if down:
             self._outage.over()
-            log.warning("rate limit store %s is back", self._name)
         return answer
 
     def _without(self, hits: Sequence[Hit]) -> tuple[bool, list[Window]]:

@@ -39,9 +39,15 @@ class FallbackState:
     ) -> None:
         self._primary = primary
         self._local = local
-        self._name = name
         self._pause = pause
-        self._outage = Outage(pause, monotonic, TRYING * pause)
+        self._outage = Outage(
+            log,
+            f"state store {name}",
+            "this worker goes on with what it knows",
+            pause=pause,
+            timer=monotonic,
+            trying=TRYING * pause,
+        )
 
     @property
     def degraded(self) -> bool:
@@ -94,16 +100,8 @@ class FallbackState:
             except Exception as error:
                 if raised and error is raised[-1]:
                     raise
-                self._failed(error)
+                self._outage.failed(error)
         return question(self._local)
-
-    def _failed(self, error: Exception) -> None:
-        if self._outage.failed():
-            log.warning(
-                "state store %s failed (%s): this worker goes on with what it knows",
-                self._name,
-                type(error).__name__,
-            )
 
     def _back(self, patience: float) -> bool:
         """Whether it works again: for reading, and for changing, which may be what failed."""
@@ -113,8 +111,7 @@ class FallbackState:
             self._primary.refresh()
             self._primary.change(TRIAL, lambda old: {"expires": self._primary.clock()})
         except Exception as error:  # noqa: BLE001
-            self._failed(error)
+            self._outage.failed(error)
             return False
         self._outage.over()
-        log.warning("state store %s is back", self._name)
         return True

@@ -1,7 +1,8 @@
-"""When a store that failed is left alone, and who looks whether it is back."""
+"""When a store that failed is left alone, who looks whether it is back, and what the log hears."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -12,18 +13,40 @@ TRYING = 30.0
 class Outage:
     """Whether a store is away, as this worker knows it.
 
-    After a failure it is not asked for `pause` seconds; then one request tries it for all. What is
-    said about it in the log is said by who hears `failed` answer True, and calls `over`. timer
-    gives monotonic seconds.
+    After a failure it is not asked for `pause` seconds; then one request tries it for all. The log
+    hears once that `store` failed and what is done `meanwhile`, and once that it `works` again.
+    timer gives monotonic seconds.
     """
 
-    __slots__ = ("_pause", "_timer", "_trying", "_until", "down")
+    __slots__ = (
+        "_log",
+        "_meanwhile",
+        "_pause",
+        "_store",
+        "_timer",
+        "_trying",
+        "_until",
+        "_works",
+        "down",
+    )
 
     def __init__(
-        self, pause: float, timer: Callable[[], float] = time.monotonic, trying: float = TRYING
+        self,
+        log: logging.Logger,
+        store: str,
+        meanwhile: str,
+        *,
+        works: str = "is back",
+        pause: float = 1.0,
+        timer: Callable[[], float] = time.monotonic,
+        trying: float = TRYING,
     ) -> None:
         #: Whether it is away.
         self.down = False
+        self._log = log
+        self._store = store
+        self._meanwhile = meanwhile
+        self._works = works
         self._pause = pause
         self._timer = timer
         self._trying = trying
@@ -38,11 +61,14 @@ class Outage:
         self._until = now + self._trying  # the others go on without it while this one tries
         return True
 
-    def failed(self) -> bool:
-        """It failed; whether that is news."""
+    def failed(self, error: Exception) -> bool:
+        """It failed; whether that is news, of which the log has then heard."""
         first = not self.down
         self._until = self._timer() + self._pause  # before anybody asks for it
         self.down = True
+        if first:
+            kind = type(error).__name__
+            self._log.warning("%s failed (%s): %s", self._store, kind, self._meanwhile)
         return first
 
     def undecided(self) -> None:
@@ -50,5 +76,6 @@ class Outage:
         self._until = self._timer()
 
     def over(self) -> None:
-        """It works again."""
+        """It works again; the log hears of it."""
         self.down = False
+        self._log.warning("%s %s", self._store, self._works)

@@ -6,8 +6,9 @@ The public names. Each is imported at first use: a service without transforms lo
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gateway.lazy import at_first_use
 
 if TYPE_CHECKING:
     from gateway.transforms.headers import RequestHeaders, ResponseHeaders
@@ -40,10 +41,4 @@ __all__ = [
     "StandardHeaders",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'gateway.transforms' has no attribute {name!r}")
-    value = getattr(import_module(_WHERE[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = at_first_use(__name__, _WHERE)

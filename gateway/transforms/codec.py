@@ -17,13 +17,11 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from gateway.json_depth import MAX_DEPTH, too_deep
 from gateway.transforms.content_errors import MalformedJSON
 
 #: None, bool, int, float, str, or a list or dict of such.
 JSON: TypeAlias = Any
-
-#: Most arrays and objects inside of one another.
-MAX_DEPTH = 128
 
 # Integers that are written as they are: orjson has 64 bits.
 _PLAIN_DIGITS = 18
@@ -55,7 +53,7 @@ def loads(text: str, *, unique: bool = False, exact: bool = True) -> JSON:
         raise MalformedJSON("not valid JSON", error.lineno, error.colno) from None
     except RecursionError:
         raise _too_deep() from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and depth(value) > MAX_DEPTH:
+    if too_deep(text, value):
         raise _too_deep()
     return value
 
@@ -67,21 +65,6 @@ def dumps(value: JSON) -> bytes:
         return orjson.dumps(value, _as_written, orjson.OPT_PASSTHROUGH_SUBCLASS)
     except orjson.JSONEncodeError:  # a lone surrogate, or something very deep or large
         return _text(value).encode()
-
-
-def depth(value: JSON) -> int:
-    """How many arrays and objects are inside of one another; 0 for neither."""
-    found = 0
-    level = [value] if isinstance(value, dict | list) else []
-    while level:
-        found += 1
-        level = [
-            child
-            for one in level
-            for child in (one.values() if isinstance(one, dict) else one)
-            if isinstance(child, dict | list)
-        ]
-    return found
 
 
 def _too_deep() -> MalformedJSON:
@@ -158,4 +141,4 @@ def _text(value: JSON) -> str:
     return json.dumps(value, allow_nan=False)
 
 
-__all__ = ["JSON", "MAX_DEPTH", "MalformedJSON", "dumps", "loads"]
+__all__ = ["JSON", "MalformedJSON", "dumps", "loads"]

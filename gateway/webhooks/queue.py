@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.authentication.api_keys.key import new_id
 from gateway.database.engine import Database
 from gateway.database.tables import webhook_deliveries, webhook_events
+from gateway.database.upserting import inserting
 from gateway.webhooks.event import Event, IdTaken
 
 State = Literal["pending", "delivered", "failed"]
-STATES: tuple[State, ...] = ("pending", "delivered", "failed")
 # Rows that one sweep takes away at the most, and values in one statement.
 _CHUNK = 500
 
@@ -76,7 +75,7 @@ class WebhookQueue:
         now = int(self._wall())
         row = {"id": event.id, "type": event.type, "body": event.body(now), "created": now}
         with self._database.write() as connection:
-            statement = _insert(connection)(webhook_events).values(row)
+            statement = inserting(connection)(webhook_events).values(row)
             statement = statement.on_conflict_do_nothing(index_elements=["id"])
             if connection.execute(statement.returning(_events.id)).first() is None:
                 return _known(connection, event)
@@ -179,10 +178,6 @@ class WebhookQueue:
         )
         with self._database.read() as connection:
             return {(row[0], row[1]): row[2] for row in connection.execute(query)}
-
-
-def _insert(connection: Connection) -> Any:
-    return {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[connection.dialect.name]
 
 
 def _due(now: int) -> tuple[Any, ...]:

@@ -36,9 +36,6 @@ class Subscription:
         return any(_matches(pattern, kind) for pattern in self.events)
 
 
-Subscriptions = Mapping[str, Subscription]
-
-
 def read_subscriptions(
     settings: Settings, environ: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Subscription], list[str]]:

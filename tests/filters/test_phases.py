@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import flask
 import pytest
-from flask import Flask, Request, Response
+from flask import Request, Response
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
@@ -20,48 +20,19 @@ from gateway import (
     Handler,
     NotSent,
     Refusal,
-    Service,
-    UpstreamError,
     UpstreamRequest,
     UpstreamResponse,
     Version,
     Versions,
-    create_app,
     public,
     require,
     with_policies,
 )
 from gateway.errors import ConnectFailed
 from gateway.filters import error, post, pre, route
-from tests.support.wsgi import answer_ok, call, make_settings, open_service, stubbed
+from tests.filters.support import app_with, layer, noting
+from tests.support.wsgi import answer_ok, call, open_service, stubbed
 from tests.test_no_cycles import Marked
-
-
-def app_with(
-    *services: Service, filters: Sequence[Callable[..., Any]] = (), **settings: Any
-) -> Flask:
-    """A gateway of these services and filters."""
-    return create_app(make_settings(**settings), services=services, filters=filters)
-
-
-def noting(told: list[str], word: str, phase: Any = pre, **options: Any) -> Callable[..., Any]:
-    """A filter that says when it is called, and nothing else."""
-
-    def note(_given: object) -> None:
-        told.append(word)
-
-    noted: Callable[..., Any] = phase(name=word, **options)(note)
-    return noted
-
-
-def layer(told: list[str], word: str, **options: Any) -> Callable[..., Any]:
-    """A route filter that says when it is called."""
-
-    def note(request: UpstreamRequest, following: Handler) -> UpstreamResponse:
-        told.append(word)
-        return following(request)
-
-    return route(name=word, **options)(note)
 
 
 def test_a_gateways_filters_stand_around_a_services_each_in_order() -> None:
@@ -94,14 +65,6 @@ def test_a_gateways_filters_stand_around_a_services_each_in_order() -> None:
     assert told == [
         f"gateway.{phase}.{at}" for phase in ("pre", "error", "post") for at in (1, 0, 2)
     ]
-
-
-def test_a_failure_asks_the_services_filters_first() -> None:
-    told: list[str] = []
-    service, _ = stubbed(filters=[noting(told, "own", error)])
-    app = app_with(require("thing:read")(service), filters=[noting(told, "ours", error)])
-    assert call(app, "/things/7").status == 401
-    assert told == ["own", "ours"]
 
 
 def test_pre_comes_after_admission_and_its_answer_is_the_answer() -> None:
@@ -261,88 +224,6 @@ def test_a_post_filter_that_fails_loses_no_answer(caplog: pytest.LogCaptureFixtu
     assert answer.header("X-Size") == []
     assert "filter greedy failed" in caplog.text
     assert "filter wrong returned no response: str" in caplog.text
-
-
-def test_error_answers_the_failures_it_is_for() -> None:
-    @error(of=UpstreamError)
-    def apology(failure: UpstreamError) -> ResponseReturnValue | None:
-        return {"sorry": failure.reason}, failure.status
-
-    @error(order=1, of=(Refusal, NotFound))
-    def house(failure: Refusal | NotFound) -> Response:
-        return Response(f"no: {failure.code}", failure.code)
-
-    def backend(*_asked: object) -> Any:
-        raise ConnectFailed
-
-    service, _ = open_service(backend=backend)
-    app = app_with(service, filters=[apology, house])
-    answer = call(app, "/things/7")
-    assert (answer.status, answer.json) == (502, {"sorry": "connection_refused"})
-    assert call(app, "/things/../7").body == b"no: 400"
-    assert call(app, "/nowhere").body == b"no: 404"
-    assert call(app, "/things/7", "TRACE").code == "method_not_allowed"
-
-
-def test_error_sees_what_a_view_raised_and_not_what_it_chose() -> None:
-    seen: list[Exception] = []
-
-    @error()
-    def watching(failure: Exception) -> None:
-        seen.append(failure)
-
-    service, _ = open_service()
-
-    @service.get("/broken")
-    def broken() -> str:
-        raise RuntimeError("a bug")
-
-    @service.get("/chosen")
-    def chosen() -> str:
-        flask.abort(Response("mine", 418))
-
-    @service.get("/moved")
-    def moved() -> Any:
-        flask.abort(flask.redirect("/things/7"))
-
-    app = app_with(service, filters=[watching])
-    assert call(app, "/things/broken").code == "internal_error"
-    assert call(app, "/things/chosen").body == b"mine"
-    assert call(app, "/things/moved").status == 302
-    assert [repr(one) for one in seen] == ["RuntimeError('a bug')"]
-
-
-def test_an_error_filter_that_fails_leaves_the_usual_answer(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    @error(order=1)
-    def broken(_failure: Exception) -> None:
-        raise UpstreamError("and again")
-
-    @error(order=2)
-    def wrong(_failure: Exception) -> Any:
-        return 7
-
-    service, _ = open_service()
-    answer = call(app_with(service, filters=[broken, wrong]), "/nowhere")
-    assert (answer.status, answer.code) == (404, "not_found")
-    assert "filter broken failed" in caplog.text
-    assert "filter wrong failed" in caplog.text
-
-
-def test_the_first_answer_to_a_failure_wins() -> None:
-    told: list[str] = []
-
-    @error()
-    def first(_failure: Exception) -> str:
-        return "first"
-
-    service, _ = open_service()
-    app = app_with(
-        service, filters=[noting(told, "before", error), first, noting(told, "x", error)]
-    )
-    assert call(app, "/nowhere").body == b"first"
-    assert told == ["before"]
 
 
 def test_the_gateways_own_routes_are_left_alone() -> None:

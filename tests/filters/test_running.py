@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def test_what_is_switched_is_seen_by_both_workers_and_the_command(
         "post   0      stamped     gateway  on",
         "error  0      apology     gateway  off",
     ]
+    listed = json.loads(run("filters", "--json").out)["filters"]
+    assert [(one["name"], one["on"]) for one in listed] == [
+        ("closed", True),
+        ("own_answer", True),
+        ("stamped", True),
+        ("apology", False),
+    ]
+    assert run("filters", "--json", "off", "closed").code == 2
     for words, said in (
         (("off", "closed"), "closed is off\n"),
         (("off", "own_answer"), "own_answer is off\n"),

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
+
 from gateway.state.outage import Outage
+
+log = logging.getLogger("tests.state")
+BROKEN = ConnectionError("where it is")
 
 
 class Clock:
@@ -17,16 +24,19 @@ class Clock:
 def away() -> tuple[Outage, Clock]:
     """One that has just failed, to be left alone for two seconds."""
     clock = Clock()
-    outage = Outage(2.0, clock)
-    assert [outage.down, outage.failed(), outage.down] == [False, True, True]
+    outage = Outage(log, "the store", "we go on", pause=2.0, timer=clock)
+    assert [outage.down, outage.failed(BROKEN), outage.down] == [False, True, True]
     return outage, clock
 
 
-def test_only_the_first_failure_is_news() -> None:
+def test_only_the_first_failure_is_news(caplog: pytest.LogCaptureFixture) -> None:
     outage, _ = away()
-    assert not outage.failed()
+    assert not outage.failed(BROKEN)
     outage.over()
-    assert [outage.down, outage.failed()] == [False, True]
+    assert [outage.down, outage.failed(BROKEN)] == [False, True]
+    failed = "the store failed (ConnectionError): we go on"
+    told = [(one.name, one.levelname, one.message) for one in caplog.records]
+    assert told == [("tests.state", "WARNING", t) for t in (failed, "the store is back", failed)]
 
 
 def test_one_tries_after_each_pause() -> None:
@@ -35,7 +45,7 @@ def test_one_tries_after_each_pause() -> None:
     assert not outage.may_try()
     clock.now += 0.1
     assert [outage.may_try(), outage.may_try()] == [True, False]
-    outage.failed()
+    outage.failed(BROKEN)
     clock.now += 1.9
     assert not outage.may_try()
     clock.now += 0.1

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.authentication.identity import Identity
 from gateway.authentication.oidc.issuer import Issuer
-from gateway.authentication.tokens import check_unbound, invalid, scopes, words
+from gateway.authentication.tokens import check_unbound, invalid, scopes, subject_of, words
 
 Claims = Mapping[str, Any]
 
@@ -105,10 +105,7 @@ def identity_of(claims: Claims, issuer: Issuer, others: tuple[str, ...] = ()) ->
 
     Raises Unauthenticated for claims that are not what they should be.
     """
-    subject = _at(claims, issuer.subject)
-    if isinstance(subject, bool) or not isinstance(subject, str | int) or subject == "":
-        raise invalid("The token names no subject.")
-    subject = str(subject)
+    subject = subject_of(_at(claims, issuer.subject))
     if others and subject.startswith(others):
         raise invalid("The token's subject is not this issuer's.")
     granted = scopes(claims)

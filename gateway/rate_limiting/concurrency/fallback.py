@@ -33,9 +33,15 @@ class FallbackSlots:
     ) -> None:
         self._primary = primary
         self._local = local
-        self._name = name
         self._pause = pause
-        self._outage = Outage(pause, clock)
+        self._outage = Outage(
+            log,
+            f"slots in {name}",
+            "counted locally",
+            works="are back",
+            pause=pause,
+            timer=clock,
+        )
 
     @property
     def degraded(self) -> bool:
@@ -96,8 +102,7 @@ class FallbackSlots:
         return self._local.keep() if self.degraded else True
 
     def _failed(self, error: Exception) -> None:
-        if self._outage.failed():
-            log.warning("slots in %s failed (%s): counted locally", self._name, _kind(error))
+        if self._outage.failed(error):
             try:
                 self._local.keep()
             except Exception as wrong:  # noqa: BLE001  the next beat may do better
@@ -105,7 +110,6 @@ class FallbackSlots:
 
     def _works(self) -> None:
         self._outage.over()
-        log.warning("slots in %s are back", self._name)
         try:
             self._local.leave()
         except Exception as error:  # noqa: BLE001  it is away, too

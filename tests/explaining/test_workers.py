@@ -10,7 +10,7 @@ import pytest
 from gateway.explaining.described import Described
 from gateway.explaining.explain import explain
 from gateway.testing import ScriptedUpstream
-from tests.cli.explain_app import LIMIT, make
+from tests.explaining.app import LIMIT, make
 from tests.support import messages
 from tests.support.client import Reply, exchange
 from tests.support.gunicorn import Gateway, start_gateway, wait_for
@@ -20,7 +20,7 @@ from tests.support.wsgi import bearer, bearer_line
 @pytest.fixture(scope="module")
 def gateway(scripted: ScriptedUpstream) -> Iterator[Gateway]:
     env = {"EXPLAINED_UPSTREAM": scripted.url}
-    with start_gateway("tests.cli.explain_app:app", env=env) as running:
+    with start_gateway("tests.explaining.app:app", env=env) as running:
         yield running
 
 
