@@ -11,7 +11,6 @@ import logging
 import os
 import queue
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,8 +21,11 @@ from typing import Any
 from gunicorn.errors import HaltServer
 from pydantic import ValidationError
 
-from gateway import lifecycle
+from gateway import lifecycle, listening
 from settings import Settings
+
+# Seconds of draining in which nobody new may connect, and who began to is let in.
+_HANDSHAKE = 0.2
 
 try:
     _settings = Settings()
@@ -129,21 +131,21 @@ def when_ready(server: Any) -> None:
     def drain_and_stop(graceful: bool = True) -> None:
         if graceful and lifecycle.phase() == lifecycle.SERVING:
             lifecycle.enter(lifecycle.DRAINING)
-            graceful = not _interrupted(server, _settings.DRAIN_SECONDS)
+            graceful = _drained(server, _settings.DRAIN_SECONDS)
         lifecycle.enter(lifecycle.STOPPING)
         stop(graceful)
 
     server.stop, server.reload = drain_and_stop, checked_reload
-    _bound_sending(server)
+    listening.bound_sending(server, _settings.SEND_TIMEOUT)
 
 
-def _bound_sending(server: Any) -> None:
-    """Have the kernel end connections whose client takes nothing: who writes to one would wait for
-    ever, and keep its place and its slots. Connections have it from the socket they come by."""
-    milliseconds = int(_settings.SEND_TIMEOUT * 1000)
-    for listener in server.LISTENERS:
-        if milliseconds and listener.sock.family in (socket.AF_INET, socket.AF_INET6):
-            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+def _drained(server: Any, seconds: float) -> bool:
+    """Wait, at the end without new connections; False if a signal asks for a quick stop."""
+    last = min(seconds, _HANDSHAKE)
+    if _interrupted(server, seconds - last):
+        return False
+    listening.refuse_newcomers(server)
+    return not _interrupted(server, last)
 
 
 def _interrupted(server: Any, seconds: float) -> bool:

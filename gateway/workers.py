@@ -7,11 +7,14 @@ is in `gevent_worker.py`: importing gevent starts to set a process up for it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
 import select
+import selectors
 import signal
+import socket
 import sys
 import time
 from typing import Any
@@ -52,6 +55,17 @@ def refused_with(exc: BaseException) -> tuple[int, str]:
     )
 
 
+def arrived(sock: Any) -> bool:
+    """Whether something can be read from a socket: bytes, or their end."""
+    try:
+        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # an end, too
+    return True
+
+
 class GatewayWorker(Worker):
     """Common to both workers."""
 
@@ -61,6 +75,15 @@ class GatewayWorker(Worker):
         """As gunicorn does, with responses of our own."""
         use_for_all_responses()
         super().init_process()
+
+    def init_signals(self) -> None:
+        """As gunicorn does, which gives signals their default action first: a SIGTERM just then
+        would end the worker, and with the last one all who wait at the listener."""
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+        try:
+            super().init_signals()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that never reached the application."""
@@ -131,15 +154,17 @@ class ThreadWorker(GatewayWorker, _ThreadWorker):
             for listener in self.sockets:
                 waiting = select.poll()
                 waiting.register(listener, select.POLLIN)
-                while waiting.poll(0):
-                    self.accept(listener)
+                # No file may be left for one more: the others are still served.
+                with contextlib.suppress(OSError):
+                    while waiting.poll(0):
+                        self.accept(listener)
                 listener.close()
 
     def handle(self, conn: Any) -> Any:
         """Serve a request. A new connection on which nothing is sent soon gives its thread back,
         and is looked at again when something is."""
         fresh = not (conn.initialized or conn.data_ready)
-        if fresh and self.alive and self.cfg.keepalive and not conn.wait_for_data(_PATIENCE):
+        if fresh and self.cfg.keepalive and not conn.wait_for_data(_PATIENCE):
             return _DEFER
         keep = super().handle(conn)
         if not (keep or _aborted(conn)):
@@ -147,6 +172,15 @@ class ThreadWorker(GatewayWorker, _ThreadWorker):
             util.close_graceful(conn.sock, LINGER)
             conn.close = lambda graceful=False: util.close(conn.sock)
         return keep
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """End idle connections whose time is over, unless a request has just come."""
+        now = time.monotonic()
+        expired = itertools.takewhile(lambda conn: conn.timeout <= now, self.keepalived_conns)
+        for conn in [] if force else list(expired):
+            if arrived(conn.sock):
+                self.on_client_socket_readable(conn, conn.sock)
+        super().murder_keepalived(force)
 
     def murder_pending(self) -> None:
         """End silent connections whose time is over, and the oldest where no other could be taken:
@@ -161,10 +195,20 @@ class ThreadWorker(GatewayWorker, _ThreadWorker):
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """End a connection whose response was aborted at once: a graceful close would first say
-        that all was sent."""
+        that all was sent. Keep one that was silent so far also when stopping, as long as any."""
+        if not (self.alive or fs.cancelled() or fs.exception()) and fs.result() is _DEFER:
+            self._await_first(conn)
+            return
         if _aborted(conn):
             conn.close = lambda graceful=False: util.close(conn.sock)
         super().finish_request(conn, fs)
+
+    def _await_first(self, conn: Any) -> None:
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + LINGER
+        self.pending_conns.append(conn)
+        readable = functools.partial(self.on_pending_socket_readable, conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, readable)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """SIGINT, SIGQUIT. Leave at once: a plain exit waits for every thread's request, and

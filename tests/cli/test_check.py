@@ -33,6 +33,7 @@ def test_without_any_environment_every_need_is_named(shared: Folder) -> None:
         ("PORT", "x"),
         ("PORT", "65536"),
         ("WEB_CONCURRENCY", "0"),
+        ("WEB_CONCURRENCY", "abc"),
         ("WORKER_CLASS", "sync"),
         ("JWT_LEEWAY", "-1"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,nonsense"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from signal import SIGTERM
 
 from gateway.testing import ScriptedUpstream, Send, Step, Wait
@@ -32,10 +31,10 @@ def test_no_worker_is_missing_while_draining(start: Start, upstream: ScriptedUps
     upstream.script(SLOWLY)
     with start(MAX_REQUESTS="60", MAX_REQUESTS_JITTER="0", DRAIN_SECONDS="4") as gateway:
         with load(gateway.address) as clients:
-            assert wait_for(lambda: len(clients.answered) > 20)
+            assert wait_for(lambda: len(clients.answered) > 100)
             gateway.signal(SIGTERM)
-            told = time.monotonic()
             assert gateway.process.wait(40) == 0
-        assert clients.lost == []
-        # Without new workers the first two end at 120 requests and those under way.
-        assert clients.answered_since(told) > 200
+        assert clients.lost == []  # with nobody to accept them, some would be reset at the end
+        ended = gateway.stderr_text().count("Autorestarting worker")
+        assert ended >= 1
+        assert gateway.stderr_text().count("Booting worker") == 2 + ended
