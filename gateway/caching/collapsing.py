@@ -6,14 +6,10 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
+from gateway.caching.store import Outcome
 from gateway.errors import ClientGone
-
-#: How a wait ended. again: look whether something is kept now; if not, perhaps it is your turn.
-#: alone: it cannot be shared, or has lasted too long; ask by yourself. failed: likewise, because
-#: whoever asked got no answer.
-Outcome = Literal["again", "alone", "failed"]
 
 #: Seconds between two looks at the store: at first, and at most. Each is half as long again as the
 #: one before.
@@ -28,18 +24,19 @@ class Claims(Protocol):
     """The part of a store that says who asks; none of it raises."""
 
     def claim(self, key: bytes, owner: bytes, seconds: float) -> bool: ...
-    def release(self, key: bytes, owner: bytes) -> None: ...
-    def claimed(self, key: bytes) -> bool: ...
+    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None: ...
+    def outcome(self, key: bytes, waited: float) -> Outcome | None: ...
 
 
 class Flight:
     """A request upstream, or the wait for another worker's, as the rest of this worker sees it.
-    until: the monotonic time from which nobody waits for it."""
+    began, until: the monotonic times when it began, and from which nobody waits for it."""
 
-    __slots__ = ("_ended", "key", "leading", "outcome", "owner", "until")
+    __slots__ = ("_ended", "began", "key", "leading", "outcome", "owner", "until")
 
-    def __init__(self, key: bytes, until: float) -> None:
+    def __init__(self, key: bytes, began: float, until: float) -> None:
         self.key = key
+        self.began = began
         self.until = until
         self.owner = os.urandom(8)
         self.leading = False
@@ -53,7 +50,9 @@ class Flight:
 
     def wait(self, seconds: float) -> Outcome | None:
         """How it ended; None if it did not in this time."""
-        return self.outcome if self._ended.wait(seconds) else None
+        # Looked at before: gevent's Event forgets who begins to wait between `set` and its effect,
+        # if the time of all others is over just then. He would wait for good.
+        return self.outcome if self._ended.is_set() or self._ended.wait(seconds) else None
 
 
 class Collapsing:
@@ -120,7 +119,7 @@ class Collapsing:
                 del self._flights[flight.key]
             flight.outcome = outcome
         if flight.leading:  # before the others go on: one of them may want to claim it
-            self._claims.release(flight.key, flight.owner)
+            self._claims.release(flight.key, flight.owner, outcome)
         flight.end(outcome)
 
     def _flight(self, key: bytes) -> tuple[Flight, bool]:
@@ -130,7 +129,7 @@ class Collapsing:
             flight = self._flights.get(key)
             if flight is not None and now < flight.until:
                 return flight, False
-            flight = self._flights[key] = Flight(key, now + self._seconds)
+            flight = self._flights[key] = Flight(key, now, now + self._seconds)
             return flight, True
 
     def _lead(self, flight: Flight) -> bool:
@@ -158,7 +157,9 @@ class Collapsing:
                 return "alone" if now >= end else "again"
             self._sleep(min(left, pause))
             pause = min(pause * 1.5, MOST_PAUSE)
-            if not self._claims.claimed(flight.key):
-                return "again"
+            outcome = self._claims.outcome(flight.key, self._monotonic() - flight.began)
+            if outcome is not None:
+                self.end(flight, outcome)  # not only this one's time is over
+                return outcome
             if abandoned():
                 raise ClientGone

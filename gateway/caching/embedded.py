@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import logging
-import os
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from lmdb import CorruptedError
+from typing import TypeVar
 
 from gateway.caching.claims import Claims
-from gateway.caching.names import as_bytes, group_of
-from gateway.caching.records import TABLES, Record, Records, beginnings, record, short_answer
-from gateway.caching.store import Found, Purge, Ticket
+from gateway.caching.embedded_purging import Purging
+from gateway.caching.names import as_bytes
+from gateway.caching.records import TABLES, Record, Records, record, short_answer
+from gateway.caching.stamps import STAMP, begin, seen, stamped
+from gateway.caching.store import Found, Outcome, Purge, Ticket
 from gateway.state import EmbeddedStore, StoreError, StoreFull
 from gateway.state.files import DAMAGES, Layout
 
 T = TypeVar("T")
 
 _NUMBER = struct.Struct(">Q")
-_GROUP = struct.Struct(">H")
-_NEVER = _NUMBER.pack(0)
 # What may be changed in one transaction, for which the others wait: some milliseconds' worth.
 _CHANGES = 1000
-_NAMES = 500
 # So many transactions make room for one answer at most.
 _TRIES = 500
 # Between two that follow each other, so that others get their turn.
@@ -64,6 +60,7 @@ class EmbeddedResponses:
         self._usual_room = self._room = size - slack
         self._usual_again = 0.0
         self._claims = Claims(self._store, clock)
+        self._purging = Purging(self._store, self._changes)
         self._complained = -_COMPLAIN
 
     def read(self, key: bytes, known: bytes = b"") -> Found | None:
@@ -72,7 +69,7 @@ class EmbeddedResponses:
             opened = self._store.current()
             with opened.read(b"answers", buffers=True) as transaction:
                 stored = transaction.get(key)
-                if stored is None:
+                if stored is None or len(stored) != STAMP:
                     return None
                 stamp = bytes(stored)
                 if stamp == known:
@@ -94,13 +91,12 @@ class EmbeddedResponses:
 
     def _ticket(self, url: bytes) -> Ticket:
         with self._store.read(b"counters") as transaction:
-            seen = _seen(transaction, url)
-        if seen is None:
+            known = seen(transaction, url)
+        if known is None:
             with self._store.write(b"counters") as transaction:
-                # By chance, so that no stamp or ticket of files that are gone means anything.
-                transaction.put(b"base", b"\0" + os.urandom(7), overwrite=False)
-                seen = _seen(transaction, url)
-        return Ticket(seen or b"")
+                begin(transaction)
+                known = seen(transaction, url)
+        return Ticket(known or b"")
 
     def write(
         self, key: bytes, data: bytes, *, url: str, tags: Sequence[str], ticket: Ticket
@@ -131,12 +127,12 @@ class EmbeddedResponses:
         """Its stamp; empty if it is not to be kept, None if there is no room yet."""
         opened = self._store.current()
         with opened.write(b"counters") as transaction:
-            if ticket.seen != _seen(transaction, new.url):
+            if ticket.seen != seen(transaction, new.url):
                 return b""
             records = Records(transaction, opened)
             if not self._make_room(records, _TIMES * new.room):
                 return None
-            stamp = _stamp(transaction)
+            stamp = stamped(transaction)
             records.put(new, stamp)
             return stamp
 
@@ -145,7 +141,7 @@ class EmbeddedResponses:
         while records.taken() + needed > self._usable():
             if left <= 0:
                 return False
-            changes = records.remove_oldest()
+            _, changes = records.remove_oldest()
             if not changes:
                 break
             left -= changes
@@ -199,12 +195,13 @@ class EmbeddedResponses:
         self._surely(work)
 
     def purge(self, purge: Purge) -> int:
-        """See ResponseStore.purge. In several transactions, if there is much to drop."""
+        """See ResponseStore.purge. In several transactions, if there is much to drop: the first of
+        them have nothing of it found any more, the others make room."""
         dropped = 0
 
         def work() -> None:
             nonlocal dropped
-            for turn, count in enumerate(self._purged(purge)):
+            for turn, count in enumerate(self._purging.steps(purge)):
                 dropped += count
                 if turn:
                     time.sleep(_MOMENT)
@@ -214,74 +211,17 @@ class EmbeddedResponses:
             self._surely(work)
         return dropped
 
-    def _purged(self, purge: Purge) -> Iterator[int]:
-        """How many went, for each transaction."""
-        before = self._announce(purge)
-        if before is None:
-            return
-        if purge.kind == "all":
-            yield from self._purged_all(before)
-            return
-        for beginning in beginnings(purge):
-            after = beginning
-            while names := self._names(beginning, after):
-                count, after = self._remove_named(purge, names, before)
-                yield count
-
-    def _announce(self, purge: Purge) -> bytes | None:
-        """Let nothing be kept that was asked for until now. Returns a stamp that is greater than
-        those of what there is; None if there was never anything."""
-        one_path = purge.kind in ("url", "path")
-        with self._store.write(b"counters") as transaction:
-            if transaction.get(b"base") is None:
-                return None
-            name = _GROUP.pack(group_of(as_bytes(purge.what))) if one_path else b"all"
-            stamp = _stamp(transaction)
-            transaction.put(name, stamp)
-            return stamp
-
-    def _purged_all(self, before: bytes) -> Iterator[int]:
-        changes = 1
-        while changes:
-            opened = self._store.current()
-            count, left = 0, self._changes
-            with opened.write(b"answers") as transaction:
-                records = Records(transaction, opened)
-                while left > 0 and (changes := records.remove_oldest(before)):
-                    left -= changes
-                    count += 1
-            yield count
-
-    def _names(self, beginning: bytes, after: bytes) -> list[bytes]:
-        opened = self._store.current()
-        with opened.read(b"names") as transaction:
-            return Records(transaction, opened).names(beginning, after, _NAMES)
-
-    def _remove_named(self, purge: Purge, names: list[bytes], before: bytes) -> tuple[int, bytes]:
-        """How many went, and where to go on."""
-        opened = self._store.current()
-        count, left = 0, self._changes
-        with opened.write(b"answers") as transaction:
-            records = Records(transaction, opened)
-            for name in names:
-                gone, changes = records.remove_named(purge, name, before)
-                count += gone
-                left -= changes
-                if left <= 0:
-                    break
-        return count, name + b"\0"
-
     def claim(self, key: bytes, owner: bytes, seconds: float) -> bool:
         """See ResponseStore.claim."""
         return self._ask(lambda: self._claims.take(key, owner, seconds))
 
-    def release(self, key: bytes, owner: bytes) -> None:
+    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None:
         """See ResponseStore.release."""
-        self._ask(lambda: self._claims.release(key, owner))
+        self._ask(lambda: self._claims.release(key, owner, outcome))
 
-    def claimed(self, key: bytes) -> bool:
-        """See ResponseStore.claimed."""
-        return self._ask(lambda: self._claims.is_taken(key))
+    def outcome(self, key: bytes, waited: float) -> Outcome | None:
+        """See ResponseStore.outcome."""
+        return self._ask(lambda: self._claims.outcome(key, waited))
 
     def usage(self) -> tuple[int, int]:
         """See ResponseStore.usage. Bytes of whole pages."""
@@ -332,19 +272,3 @@ class EmbeddedResponses:
     def close(self) -> None:
         """Unmap the files; a later use opens them again."""
         self._store.close()
-
-
-def _seen(transaction: Any, url: bytes) -> bytes | None:
-    """When the files were made, and when something was purged by other names or by this path."""
-    base = transaction.get(b"base")
-    if base is None:
-        return None
-    if len(base) != _NUMBER.size:
-        raise CorruptedError("a counter is damaged")
-    purged = (transaction.get(b"all"), transaction.get(_GROUP.pack(group_of(url))))
-    return b"".join((base, *(stamp or _NEVER for stamp in purged)))
-
-
-def _stamp(transaction: Any) -> bytes:
-    (base,) = _NUMBER.unpack(transaction.get(b"base"))
-    return _NUMBER.pack(base + transaction.id())

@@ -60,8 +60,9 @@ class Entry:
                 self.modified = value
 
     def age_at(self, now: float) -> float:
-        """How old it is; a clock that was set back makes nothing younger than it came."""
-        return self.age + max(now - self.at, 0.0)
+        """How old it is. One that came at a time which is still to be, because the clock was set
+        back, is as old as that is far: else it would be fresh until that time, and longer."""
+        return self.age + abs(now - self.at)
 
 
 @dataclass(frozen=True, slots=True)

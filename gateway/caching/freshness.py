@@ -127,6 +127,8 @@ class _Told:
         self.vary = {name.strip().lower() for name in listed} - {""}
         if "content-encoding" in self:
             self.vary.add("accept-encoding")  # else who cannot read it would get it, too
+        if any(value.strip() != "*" for value in self.all("access-control-allow-origin")):
+            self.vary.add("origin")  # else pages of other origins would get it, and be refused
 
     def __contains__(self, name: str) -> bool:
         return name in self._found
@@ -306,8 +308,7 @@ Standing = Literal["fresh", "while_revalidating", "if_error", "stale"]
 def standing(entry: Entry, now: float, asked: Wants = NOTHING) -> Standing:
     """How what is kept may be used (RFC 9111 section 4.2, RFC 5861). asked: what the client wants,
     where it may want anything; NOTHING otherwise."""
-    since = now - entry.at
-    age = entry.age + since if since > 0 else entry.age
+    age = entry.age + abs(now - entry.at)  # `age_at`, without a call
     if asked is NOTHING:
         if age < entry.lifetime and not entry.always_ask:
             return "fresh"

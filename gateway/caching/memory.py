@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.caching.names import GROUPS, as_bytes, group_of, is_named, kept_tags, path_of
-from gateway.caching.store import Found, Purge, Ticket
+from gateway.caching.store import OUTCOME_SECONDS, Found, Outcome, Purge, Ticket
 
 # What Python takes for a key, its names and the places they stand in, in bytes.
 _OVERHEAD = 500
@@ -41,9 +41,18 @@ class _Claim:
         return now < self.until <= now + self.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    outcome: Outcome
+    at: float
+
+    def counts(self, now: float, waited: float) -> bool:
+        return 0 <= now - self.at < min(waited, OUTCOME_SECONDS)
+
+
 class MemoryResponses:
     """See ResponseStore. It remembers at most `size` bytes, what was written last, and a claim for
-    each key that somebody asks for. It never raises StoreFault."""
+    each key that somebody asks for, or how that ended, for a second. It never raises StoreFault."""
 
     lag = 0.0
 
@@ -56,6 +65,7 @@ class MemoryResponses:
         self._of_path: dict[bytes, set[bytes]] = {}
         self._taken = 0
         self._claims: dict[bytes, _Claim] = {}
+        self._ended: dict[bytes, _Ended] = {}
         self._stamps = itertools.count(int.from_bytes(os.urandom(7), "big"))
         self._purged = 0
         self._purged_paths = [0] * GROUPS
@@ -144,18 +154,30 @@ class MemoryResponses:
         for key in list(itertools.islice(self._claims, 2)):
             if not self._claims[key].holds(now):
                 del self._claims[key]
+        for key in list(itertools.islice(self._ended, 2)):
+            if not self._ended[key].counts(now, OUTCOME_SECONDS):
+                del self._ended[key]
 
-    def release(self, key: bytes, owner: bytes) -> None:
+    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None:
         """See ResponseStore.release."""
         with self._lock:
+            now = self._clock()
             held = self._claims.get(key)
-            if held is not None and held.owner == owner:
-                del self._claims[key]
+            if held is None or not held.holds(now) or held.owner != owner:
+                return
+            del self._claims[key]
+            if outcome != "again":
+                self._ended.pop(key, None)
+                self._ended[key] = _Ended(outcome, now)
 
-    def claimed(self, key: bytes) -> bool:
-        """See ResponseStore.claimed."""
-        held = self._claims.get(key)
-        return held is not None and held.holds(self._clock())
+    def outcome(self, key: bytes, waited: float) -> Outcome | None:
+        """See ResponseStore.outcome."""
+        with self._lock:
+            now = self._clock()
+            ended, held = self._ended.get(key), self._claims.get(key)
+        if ended is not None and ended.counts(now, waited):
+            return ended.outcome
+        return None if held is not None and held.holds(now) else "again"
 
     def usage(self) -> tuple[int, int]:
         """See ResponseStore.usage."""

@@ -1,6 +1,7 @@
 """Answers in the tables of the embedded store, as one transaction sees them.
 
-answers   key > stamp: the number of the transaction that wrote it, counted from a base by chance
+answers   key > stamp: the number of the transaction that wrote it, counted from a base by chance;
+          behind HIDDEN, if it is not to be found any more
 bodies    stamp > head and the end of the bytes; stamp and number > a part of the bytes before.
           In the order they were written
 names     u + url + NUL + key, t + tag + NUL + key > nothing
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any, NamedTuple
@@ -21,9 +22,11 @@ from typing import Any, NamedTuple
 import lmdb
 
 from gateway.caching.names import as_bytes, is_named, kept_tags
+from gateway.caching.stamps import STAMP
 from gateway.caching.store import Purge
 from gateway.state.files import MappedFiles
 
+HIDDEN = b"-"
 TABLES = (b"answers", b"bodies", b"names", b"claims", b"counters")
 #: What LMDB puts into one page of its own, and into a page with others.
 PART, _INLINE = 4080, 1900
@@ -190,11 +193,41 @@ class Records:
 
     def remove(self, key: bytes, before: bytes = b"\xff" * 8) -> int:
         """Remove what was put under a key before a stamp; returns how many changes that took."""
-        stamp = self._transaction.get(key, db=self._answers)
-        if stamp is None or stamp >= before:
-            return 0
+        return self._remove(key, before)[1]
+
+    def _remove(self, key: bytes, before: bytes) -> tuple[int, int]:
+        """How many answers that are, not counting hidden ones, and how many changes."""
+        stored = self._transaction.get(key, db=self._answers)
+        if stored is None or (stamp := bytes(stored[-STAMP:])) >= before:
+            return 0, 0
         self._transaction.delete(key, db=self._answers)
-        return 1 + self._remove_body(stamp)
+        return int(len(stored) == STAMP), 1 + self._remove_body(stamp)
+
+    def _stamp(self, key: bytes) -> bytes | None:
+        stored = self._transaction.get(key, db=self._answers)
+        return None if stored is None else bytes(stored[-STAMP:])
+
+    def hide(self, keys: Iterable[bytes], before: bytes) -> int:
+        """Let what was put under keys before a stamp not be found any more: it is still to be
+        removed, which takes much longer. Returns how many there were."""
+        count = 0
+        for key in keys:
+            stamp = self._transaction.get(key, db=self._answers)
+            if stamp is not None and len(stamp) == STAMP and stamp < before:
+                self._transaction.put(key, HIDDEN + stamp, db=self._answers)
+                count += 1
+        return count
+
+    def keys(self, after: bytes, most: int) -> list[bytes]:
+        """So many keys, from one on."""
+        with self._transaction.cursor(db=self._answers) as cursor:
+            if not cursor.set_range(after):
+                return []
+            return list(islice(cursor.iternext(values=False), most))
+
+    def meant(self, purge: Purge, names: Sequence[bytes]) -> list[bytes]:
+        """The keys of what has these names, and is meant by a purge."""
+        return [name[-16:] for name in names if self._is_meant(purge, name)]
 
     def _remove_body(self, stamp: bytes) -> int:
         changes = 0
@@ -219,19 +252,19 @@ class Records:
         head = _fields(stored)
         return self._piece(stamp, stored, head.size, head.size + head.named).split(b"\0")
 
-    def remove_oldest(self, before: bytes = b"\xff" * 8) -> int:
-        """Remove what was written first, if before a stamp; returns how many changes that took, 0
-        if there is nothing."""
+    def remove_oldest(self, before: bytes = b"\xff" * 8) -> tuple[int, int]:
+        """Remove what was written first, if before a stamp: how many answers that are, and how many
+        changes that took, 0 if there is nothing."""
         with self._transaction.cursor(db=self._bodies) as cursor:
-            stamp = cursor.key()[:8] if cursor.first() else before
+            stamp = cursor.key()[:STAMP] if cursor.first() else before
         if stamp >= before:
-            return 0
+            return 0, 0
         stored = self._head(stamp)
         if stored is not None:
             key = _fields(stored).key
-            if self._transaction.get(key, db=self._answers) == stamp:
-                return self.remove(key)
-        return self._remove_body(stamp)
+            if self._stamp(key) == stamp:
+                return self._remove(key, before)
+        return 0, self._remove_body(stamp)
 
     def taken(self) -> int:
         """The bytes of the pages that all tables take, also those that are not of answers."""
@@ -255,14 +288,14 @@ class Records:
 
     def remove_named(self, purge: Purge, name: bytes, before: bytes) -> tuple[int, int]:
         """Remove what has a name, if a purge means it and it was put before a stamp: how many
-        answers these are, and how many changes that took."""
+        answers these are, not counting hidden ones, and how many changes that took."""
         if not self._is_meant(purge, name):
             return 0, 1
         key = name[-16:]
-        changes = self.remove(key, before)
-        if changes or self._transaction.get(key, db=self._answers) is None:
+        found, changes = self._remove(key, before)
+        if changes or self._stamp(key) is None:
             self._transaction.delete(name, db=self._names)  # of a damaged one, it is still there
-        return int(changes > 0), 1 + changes
+        return found, 1 + changes
 
     def _is_meant(self, purge: Purge, name: bytes) -> bool:
         stored = name[1:-17]
@@ -270,9 +303,10 @@ class Records:
             return is_named(purge, b"", [stored])
         if len(name) < _CUT:
             return is_named(purge, stored, ())
-        stamp = self._transaction.get(name[-16:], db=self._answers)
-        head = None if stamp is None else self._head(stamp)
-        return head is None or is_named(purge, self._told(stamp, head)[0], ())
+        stamp = self._stamp(name[-16:])
+        if stamp is None or (head := self._head(stamp)) is None:
+            return True
+        return is_named(purge, self._told(stamp, head)[0], ())
 
 
 def _fields(stored: Any) -> _Head:

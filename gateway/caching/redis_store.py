@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from gateway.caching.names import as_bytes, group_of, kept_tags, path_of
-from gateway.caching.store import Found, Purge, Ticket
+from gateway.caching.store import OUTCOME_SECONDS, OUTCOMES, Found, Outcome, Purge, Ticket
 from gateway.state.redis_client import redis_client
 
 #: Their books; all keys begin with it. One hash tag, so that they are on one node of a cluster.
@@ -42,30 +45,44 @@ local done = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if done.err and not string.find(done.err, 'OOM', 1, true) then return done end
 return 1
 """
+# KEYS: the claim, how it ended. ARGV: who asked, how it ended, for how many milliseconds that is
+# kept. What comes after UNLINK is not refused for want of memory.
 _RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('UNLINK', KEYS[1]) end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
+redis.call('UNLINK', KEYS[1])
+if ARGV[2] ~= 'again' then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
 """
+# KEYS: the same. ARGV: for how many milliseconds an outcome is kept, and which count. Answers how
+# it ended; nothing while somebody asks.
+_OUTCOME = """
+local ended = redis.call('GET', KEYS[2])
+if ended and ARGV[1] - redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then return ended end
+if redis.call('EXISTS', KEYS[1]) == 1 then return false end
+return 'again'
+"""
+_KEPT_FOR = int(OUTCOME_SECONDS * 1000)
 
 
 class RedisResponses:
     """See ResponseStore. In the Redis at `url`; `timeout` bounds connecting and every answer, in
     seconds; `size` is the most that answers may take there, in bytes, with their names and books.
 
-    An answer is kept for a day at most. Redis may drop any of it to have room: that is a miss, and
-    once it dropped the books, a miss of everything. Raises redis.RedisError when Redis cannot be
-    asked; any call may be repeated. One is one round trip, but for purges of many, and writes that
-    need the room of many.
+    An answer is kept for a day at most, and until Redis starts anew. Redis may drop any of it to
+    have room: that is a miss, and once it dropped the books, a miss of everything. Raises
+    redis.RedisError when Redis cannot be asked; any call may be repeated. One is one round trip,
+    but for purges of many, writes that need the room of many, and connecting.
     """
 
     def __init__(self, url: str, timeout: float, size: int, lag: float = 0.5) -> None:
         self.lag = lag
         self._size = size
-        client = redis_client(url, timeout, _CONNECTIONS)
+        script = (Path(__file__).parent / "responses.lua").read_text()
+        client = redis_client(url, timeout, _CONNECTIONS, partial(_begin_with_its_run, script))
         self._client = client
         self._look = client.register_script(_READ)
         self._claim = client.register_script(_CLAIM)
         self._release = client.register_script(_RELEASE)
-        script = (Path(__file__).parent / "responses.lua").read_text()
+        self._outcome = client.register_script(_OUTCOME)
         self._script = client.register_script(script)
 
     def _do(self, what: str, *told: bytes | str | int, kept: Sequence[bytes] = ()) -> Any:
@@ -110,35 +127,65 @@ class RedisResponses:
         self._do("forget", key)
 
     def purge(self, purge: Purge) -> int:
-        """See ResponseStore.purge. Of all: nothing is found any more at once. Otherwise one after
-        the other; who repeats it after an error goes on where it ended."""
+        """See ResponseStore.purge. Of all: nothing is found any more at once. Otherwise, where
+        there is much, it is hidden first, in less than a quarter of the time that dropping it
+        takes. Who repeats it after an error goes on where it ended."""
         group = {"all": "all", "prefix": "any", "tag": "any"}.get(purge.kind)
         group = group or str(group_of(as_bytes(purge.what)))
         ranges = _ranges(purge)
         dropped, *looked = self._do("purge", os.urandom(_WORD), group, SLICE, *chain(*ranges))
+        if SLICE in looked and purge.kind != "all":
+            dropped += sum(self._hide(*one) for one in ranges)
         while SLICE in looked:
             ranges = [each for each, count in zip(ranges, looked, strict=True) if count == SLICE]
             some, *looked = self._do("sweep", SLICE, *chain(*ranges))
             dropped += some
         return int(dropped)
 
+    def _hide(self, first: bytes, last: bytes) -> int:
+        """How many there were."""
+        hidden, after = 0, first
+        while after:
+            count, name = self._do("hide", SLICE, after, last)
+            hidden += count
+            after = b"(" + name if name else b""
+        return hidden
+
     def claim(self, key: bytes, owner: bytes, seconds: float) -> bool:
         """See ResponseStore.claim. Everybody may ask if Redis is full."""
         milliseconds = max(int(seconds * 1000), 1)
         return bool(self._claim(keys=[_claim(key)], args=[owner, milliseconds]))
 
-    def release(self, key: bytes, owner: bytes) -> None:
+    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None:
         """See ResponseStore.release."""
-        self._release(keys=[_claim(key)], args=[owner])
+        self._release(keys=[_claim(key), _ended(key)], args=[owner, outcome, _KEPT_FOR])
 
-    def claimed(self, key: bytes) -> bool:
-        """See ResponseStore.claimed."""
-        return bool(self._client.exists(_claim(key)))
+    def outcome(self, key: bytes, waited: float) -> Outcome | None:
+        """See ResponseStore.outcome."""
+        args = [_KEPT_FOR, int(waited * 1000)]
+        told = self._outcome(keys=[_claim(key), _ended(key)], args=args)
+        return None if told is None else OUTCOMES.get(told, "again")
 
     def usage(self) -> tuple[int, int]:
         """See ResponseStore.usage."""
         count, size = self._client.hmget(HASH, "count", "bytes")
         return int(count or 0), int(size or 0)
+
+
+def _begin_with_its_run(script: str, connection: Any) -> None:
+    """Have nothing used that is from before Redis started: it may have forgotten purges. Where
+    INFO is not allowed that cannot be told."""
+    try:
+        run = _told(connection, "INFO", "server").partition(b"run_id:")[2].split()[0]
+    except (redis.ResponseError, IndexError):
+        return
+    books = (2, HASH, f"{HASH}:names")
+    _told(connection, "EVAL", script, *books, "run", os.urandom(_WORD), run)
+
+
+def _told(connection: Any, *command: bytes | str | int) -> Any:
+    connection.send_command(*command)
+    return connection.read_response()
 
 
 def _kept(key: bytes) -> bytes:
@@ -147,6 +194,10 @@ def _kept(key: bytes) -> bytes:
 
 def _claim(key: bytes) -> bytes:
     return b"%s:claim:%s" % (HASH.encode(), key)
+
+
+def _ended(key: bytes) -> bytes:
+    return b"%s:ended:%s" % (HASH.encode(), key)
 
 
 def _ranges(purge: Purge) -> list[tuple[bytes, bytes]]:

@@ -1,9 +1,10 @@
 -- Kept answers, each as a string of its own, and the books about them.
 -- KEYS: the books, a hash; the names, a sorted set; for `write`, what is written. ARGV: what to do,
 -- and with what.
--- The books hold the word of this collection (i), which each answer begins with; the number of
--- writes (n), of answers (count) and their bytes; the purges of all (any) and of each group of
--- paths; for each key (k and the key) its bytes, its place in the order, its url and tags.
+-- The books hold the word of this collection (i), which each answer begins with; the run of Redis
+-- that they are of (run); the number of writes (n), of answers (count) and their bytes; the purges
+-- of all (any) and of each group of paths; for each key (k and the key) its bytes, its place in the
+-- order, its url and tags.
 -- The names are i and the word; for each key o, u and t for order, url and tags, the name, a NUL
 -- and the key. Redis may drop books or names for want of memory: without one the other says
 -- nothing, and all is begun anew under another word. What is left then expires.
@@ -20,14 +21,17 @@ local function word()
   return found and call('ZSCORE', names, 'i' .. found) and found
 end
 
+-- Once a script has changed something, Redis refuses it nothing for want of memory: what has to be
+-- done begins with this.
 local function live()
   call('PEXPIRE', books, 2 * life)
   call('PEXPIRE', names, 2 * life)
 end
 
 local function begin(new)
+  local run = call('HGET', books, 'run') or ''
   call('UNLINK', books, names)
-  call('HSET', books, 'i', new)
+  call('HSET', books, 'i', new, 'run', run)
   call('ZADD', names, 0, 'i' .. new)
   live()
   return new
@@ -133,6 +137,18 @@ function doing.write(key, value, of, purges, group, size, limit, url, ...)
   return {1, evict(limit, 32)}
 end
 
+-- Let some of what is named between two not be found any more; the books are for `sweep`. Answers
+-- how many there were, and the last name if there may be more.
+function doing.hide(most, first, last)
+  local keys, found = between(first, last, most)
+  local places = {}
+  for i, key in ipairs(keys) do
+    places[i] = place(key)
+  end
+  local there = #places > 0 and call('UNLINK', unpack(places)) or 0
+  return {there, #found == tonumber(most) and found[#found] or ''}
+end
+
 -- Drop some of what is named between each first and last; answers how many there were, and how
 -- many names were looked at between each.
 function doing.sweep(most, ...)
@@ -151,6 +167,7 @@ end
 -- The same, and what is on its way to be kept is not, from now on.
 function doing.purge(new, group, ...)
   local old = word()
+  live()
   if not old then
     begin(new)
   elseif group == 'all' then -- under another word nothing is found any more
@@ -161,6 +178,16 @@ function doing.purge(new, group, ...)
     call('HINCRBY', books, group, 1)
   end
   return doing.sweep(...)
+end
+
+-- Redis has started since, perhaps from what it saved before a purge: nothing of it is to be found.
+function doing.run(new, run)
+  if call('HGET', books, 'run') == run then
+    return
+  end
+  live()
+  call('HSET', books, 'run', run)
+  doing.purge(new, 'all')
 end
 
 return doing[ARGV[1]](unpack(ARGV, 2))

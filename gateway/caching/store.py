@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 #: Largest number of tags of one answer, and longest tag in bytes; what is beyond is ignored.
 TAGS, TAG_BYTES = 64, 200
+
+#: How asking upstream ended, for who waited. again: look whether something is kept now; if not,
+#: perhaps it is your turn. alone: it cannot be shared, or has lasted too long; ask by yourself.
+#: failed: likewise, because whoever asked got no answer.
+Outcome = Literal["again", "alone", "failed"]
+#: Those that a store keeps, and for how many seconds: who waits for another worker looks twenty
+#: times a second, and later where his own is busy.
+OUTCOMES: Mapping[bytes, Outcome] = {b"alone": "alone", b"failed": "failed"}
+OUTCOME_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +87,15 @@ class ResponseStore(Protocol):
         bytes; who has it may have it anew."""
         ...
 
-    def release(self, key: bytes, owner: bytes) -> None:
-        """Let another one ask; nothing if it is not the owner's any more."""
+    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None:
+        """Let another one ask, and keep how it ended for those who waited; nothing if it is not
+        the owner's any more."""
         ...
 
-    def claimed(self, key: bytes) -> bool:
-        """Whether somebody asks for a key at the moment."""
+    def outcome(self, key: bytes, waited: float) -> Outcome | None:
+        """How asking for a key ended for somebody who has waited for so many seconds; None while
+        he is to wait. What a release in that time said counts, also if another one asks by now;
+        without one it is None while somebody asks, else `again`."""
         ...
 
     def usage(self) -> tuple[int, int]:

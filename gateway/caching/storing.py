@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.caching.collapsing import Outcome
 from gateway.caching.conditions import kept_fields
 from gateway.caching.directives import seconds
 from gateway.caching.entry import Entry, Kept, Passed, Variants
 from gateway.caching.freshness import Verdict
 from gateway.caching.keys import Keys
-from gateway.caching.store import Ticket
+from gateway.caching.store import Outcome, Ticket
 from gateway.caching.tiers import TieredResponses
 from gateway.exchange import Asked, Headers, UpstreamResponse
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from gateway.caching.entry import Kept, Passed, Variants, decode, encode
-from gateway.caching.store import Found, Purge, ResponseStore, StoreFault, Ticket
+from gateway.caching.store import Found, Outcome, Purge, ResponseStore, StoreFault, Ticket
 
 #: What an object takes beside its texts, and each of its fields and tags: counted, not measured.
 _OBJECT, _FIELD = 1024, 200
@@ -200,17 +200,17 @@ class TieredResponses:
         except StoreFault:
             return True
 
-    def release(self, key: bytes, owner: bytes) -> None:
+    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None:
         """See ResponseStore.release."""
         with contextlib.suppress(StoreFault):
-            self._store.release(key, owner)
+            self._store.release(key, owner, outcome)
 
-    def claimed(self, key: bytes) -> bool:
-        """See ResponseStore.claimed. False where the store cannot be used."""
+    def outcome(self, key: bytes, waited: float) -> Outcome | None:
+        """See ResponseStore.outcome. `again` where the store cannot be used."""
         try:
-            return self._store.claimed(key)
+            return self._store.outcome(key, waited)
         except StoreFault:
-            return False
+            return "again"
 
     def usage(self) -> tuple[int, int]:
         """See ResponseStore.usage."""

@@ -70,7 +70,11 @@ class EmbeddedStore:
     def current(self) -> MappedFiles:
         """The files, opened if need be. Whoever needs several things of them gets all of one."""
         opened = self._opened
-        if opened is not None and (time.monotonic() < opened.look_at or not opened.moved()):
+        if (
+            opened is not None
+            and not (opened.disposable and opened.is_cut())
+            and (time.monotonic() < opened.look_at or not opened.moved())
+        ):
             return opened
         del opened  # so that a mapping that has moved can go
         return self._open()

@@ -3,8 +3,10 @@
 LMDB's own lock is a robust mutex, and whoever waits for one may sleep on when another that waits is
 killed just as it is woken. So a file's lock is asked for first, and LMDB's is always free.
 
-What LMDB finds in damaged pages may end the process, and each that follows. So disposable files are
-thrown away where one ended inside a transaction, though most of those were merely killed.
+What LMDB finds in damaged pages may end the process, and each that follows. So where one ended
+inside a transaction, disposable files are looked through, and thrown away unless they are whole.
+They are if it was merely killed: LMDB writes to pages that nobody uses, and one write in the end
+names them.
 """
 
 from __future__ import annotations
@@ -24,12 +26,17 @@ from typing import Any
 
 import lmdb
 
+from gateway.state.checking import is_whole
+
 _FILES = ("data.mdb", "lock.mdb", "writer")
 _READERS = 1024
 # What LMDB makes of its lock file for so many readers.
 _LOCK_BYTES = 65_664
 _LOOK = 1.0
 _TOUCH = 3600.0
+# For how long all others wait while files are looked through, in seconds; most take a tenth of it
+# and, of 256 MiB, a third.
+_PATIENCE = 1.0
 # The first byte of `writer`, of disposable files.
 _INSIDE, _OUTSIDE = b"!", b"."
 
@@ -82,6 +89,9 @@ class MappedFiles:
         self._place = _place(folder, layout.number)
         self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._threads = threading.Lock()
+        self._data = -1
+        #: See Layout.
+        self.disposable = layout.disposable
         self._processes = os.open(self._place / "writer", os.O_RDWR | os.O_CREAT, 0o600)
         self.lock()
         try:
@@ -114,6 +124,7 @@ class MappedFiles:
             self._check_readers()
             self.tables = {name: self.environment.open_db(name) for name in self._layout.tables}
             self._identity, self._size = self._files(), data.stat().st_size
+            self._data = os.open(data, os.O_RDONLY)
         except BaseException:
             self.environment.close()
             raise
@@ -129,7 +140,7 @@ class MappedFiles:
             raise lmdb.MapResizedError("data.mdb is from when the store was larger")
 
     def _check_readers(self) -> None:
-        if self._layout.disposable and _ended_inside(self.environment):
+        if self._layout.disposable and _ended_inside(self.environment) and not self._is_whole():
             raise lmdb.CorruptedError("a process ended while it read")
         self.environment.reader_check()
 
@@ -167,7 +178,8 @@ class MappedFiles:
 
     def lock(self) -> bool:
         """Wait for this process's other threads, then for the other processes. Returns whether all
-        is well; otherwise whoever had it last ended inside, and the files were thrown away."""
+        is well; otherwise the files were cut, or whoever had it last ended inside and damaged ones
+        were thrown away."""
         self._threads.acquire()
         try:
             fcntl.lockf(self._processes, fcntl.LOCK_EX)
@@ -178,14 +190,21 @@ class MappedFiles:
 
     def _enter(self) -> bool:
         try:
-            well = os.pread(self._processes, 1, 0) != _INSIDE
+            well = os.pread(self._processes, 1, 0) != _INSIDE or self._is_whole()
             if not well:
                 self._remove()
             os.pwrite(self._processes, _INSIDE, 0)
         except BaseException:
             fcntl.lockf(self._processes, fcntl.LOCK_UN)
             raise
-        return well
+        # Not removed here: others may have done that, and begun anew in their place.
+        return well and not (self._data >= 0 and self.is_cut())
+
+    def _is_whole(self) -> bool:
+        try:
+            return is_whole(self._place / "data.mdb", _PATIENCE)
+        except OSError:
+            return False
 
     def unlock(self) -> None:
         """Let the next in."""
@@ -201,16 +220,21 @@ class MappedFiles:
         # Not before: another thread may still write. At the interpreter's end there is no `os`.
         if hasattr(self, "_processes"):
             close(self._processes)
+            if self._data >= 0:
+                close(self._data)
 
     def _files(self) -> list[tuple[int, int]]:
         # Asked by name: a lock is lost when its file is opened once more and closed.
         stats = [(self._place / name).stat() for name in _FILES]
         return [(stat.st_dev, stat.st_ino) for stat in stats]
 
-    def _is_cut(self) -> bool:
+    def is_cut(self) -> bool:
+        """Whether the data has become shorter: to touch a page that is not there would end the
+        process. Quick enough for every use."""
         before = self._size  # read first: it only grows, also while we look
-        size = (self._place / "data.mdb").stat().st_size
-        self._size = max(before, size)
+        size = os.lseek(self._data, 0, os.SEEK_END)
+        if size > before:
+            self._size = size
         return size < before
 
     def moved(self) -> bool:
@@ -218,7 +242,7 @@ class MappedFiles:
         then counts for this process alone."""
         now = time.monotonic()
         try:
-            if self._files() != self._identity or self._is_cut():
+            if self._files() != self._identity or self.is_cut():
                 return True
             if now > self._touched + _TOUCH:  # so that they do not look forgotten to a cleaner
                 for name in _FILES:
@@ -301,7 +325,7 @@ class Writing:
     def __enter__(self) -> Any:
         if not self._files.lock():
             self._files.unlock()
-            raise lmdb.CorruptedError("a process ended while it wrote")
+            raise lmdb.CorruptedError("the files were cut, or a process ended while it wrote")
         try:
             self._transaction = self._files.environment.begin(write=True, db=self._table)
         except BaseException:

@@ -27,6 +27,15 @@ def shared_redis() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture
+def own() -> Iterator[RedisServer]:
+    """A Redis for one test, which may maltreat it, and end it."""
+    if BINARY is None:
+        pytest.skip("there is no redis-server here")
+    with start_redis() as server:
+        yield server
+
+
 @pytest.fixture(params=["memory", "lmdb", "redis"])
 def responses(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ResponseStore]:
     """Each of the stores, with nothing in it."""

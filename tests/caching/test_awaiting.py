@@ -14,8 +14,18 @@ from gateway import UpstreamRequest, UpstreamResponse
 from gateway.caching.handler import Cached
 from gateway.capacity import Capacity
 from gateway.errors import ClientGone, ConnectFailed
-from tests.caching.handling import FRESH, Backend, Clock, Pieces, cached, header, label, says, store
-from tests.caching.test_handler import asking
+from tests.caching.handling import (
+    FRESH,
+    Backend,
+    Clock,
+    Pieces,
+    asking,
+    cached,
+    header,
+    label,
+    says,
+    store,
+)
 from tests.support.gunicorn import wait_for
 from tests.support.outline import outline
 
@@ -136,6 +146,35 @@ def test_what_cannot_be_shared_holds_nobody_up() -> None:
     pool.shutdown()
     assert len(gate.asked) == CROWD
     assert {body for _, body in came} == {b"answer"}
+
+
+@pytest.mark.parametrize("how", ["status", "broken"])
+def test_errors_hold_nobody_up_on_other_workers(how: str) -> None:
+    """They ask at the same time, too, once they look at the store."""
+    together = threading.Barrier(CROWD)
+
+    def first() -> UpstreamResponse:
+        if how == "broken":
+            raise ConnectFailed
+        return says(None, status=500)
+
+    def then() -> UpstreamResponse:
+        together.wait(20)  # broken, were they let go one by one
+        return says("no-store")
+
+    kept, gate, capacity = store(), Gate(first, then), Capacity(CROWD, waiting=2 * CROWD)
+    here, there = (cached(gate, kept=kept, collapse=PATIENT) for _ in range(2))
+    with ThreadPoolExecutor(CROWD + 1) as pool:
+        leader = pool.submit(whole, here)
+        assert wait_for(lambda: len(gate.asked) == 1)
+        requests = [outline(seconds=PATIENT) for _ in range(CROWD)]
+        for request in requests:
+            capacity.enter(request.exchange, lambda: False)
+        asked = [pool.submit(whole, there, request) for request in requests]
+        assert wait_for(lambda: capacity.taken == 0, 20)  # who waits has gone aside
+        gate.open.set()
+        assert (leader.exception(20) is not None) == (how == "broken")
+        assert {one.result(20)[1] for one in asked} == {b"answer"}
 
 
 def test_errors_hold_nobody_up() -> None:

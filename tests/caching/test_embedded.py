@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 
 from gateway.caching import embedded
 from gateway.caching.embedded import EmbeddedResponses
-from gateway.caching.store import Purge
+from gateway.caching.embedded_purging import Purging
+from gateway.caching.store import OUTCOME_SECONDS, Purge
 from gateway.state import StoreError, files
 from tests.caching.embedded_store import NAMES, SIZE, body, data_file, fill_up, works
 from tests.caching.stores import data_of, kept, key_of, put
@@ -39,7 +41,7 @@ def responses(tmp_path: Path) -> Iterator[EmbeddedResponses]:
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done in one transaction at most is very little."""
     monkeypatch.setattr(embedded, "_CHANGES", 7)
-    monkeypatch.setattr(embedded, "_NAMES", 3)
+    monkeypatch.setattr(embedded, "Purging", partial(Purging, much=3))
 
 
 def test_nothing_is_opened_before_it_is_used(tmp_path: Path) -> None:
@@ -72,8 +74,48 @@ def test_claims_end_when_the_clock_is_set_back(tmp_path: Path) -> None:
     now[0] += 4.9
     assert not made.claim(key, b"worker 2", 5)
     now[0] -= 3600
-    assert not made.claimed(key)
+    assert made.outcome(key, 60) == "again"
     assert made.claim(key, b"worker 2", 5)
+    made.close()
+
+
+def test_how_it_ended_counts_for_a_moment_of_the_clock(tmp_path: Path) -> None:
+    now = [1e9]
+    made = EmbeddedResponses(tmp_path / "responses", SIZE, clock=lambda: now[0])
+    key = key_of(1)
+    assert made.claim(key, b"worker 1", 5)
+    made.release(key, b"worker 1", "failed")
+    assert made.outcome(key, 60) == "failed"
+    now[0] -= 3600
+    assert made.outcome(key, 60) == "again"
+    now[0] += 3600 + OUTCOME_SECONDS
+    assert made.outcome(key, 60) == "again"
+    made.close()
+
+
+@pytest.mark.parametrize("length", [0, 1, 8, 13, 14, 24, 25, 40])
+def test_records_of_another_layout_are_nothing(responses: EmbeddedResponses, length: int) -> None:
+    """Workers of another release may use the same files for a moment."""
+    key = key_of(1)
+    with responses._store.write(b"claims") as transaction:
+        for name in (key, key + b"\0", key + b"\1"):
+            transaction.put(name, bytes(length))
+    assert responses.outcome(key, 60) == "again"
+    assert responses.claim(key, b"worker 1", 5)
+    assert responses.outcome(key, 60) is None
+    responses.release(key, b"worker 1", "alone")
+    assert responses.outcome(key, 60) == "alone"
+
+
+def test_how_it_ended_is_swept(tmp_path: Path) -> None:
+    now = [1e9]
+    made = EmbeddedResponses(tmp_path / "responses", SIZE, clock=lambda: now[0])
+    for number in range(1000):
+        now[0] += 0.5
+        assert made.claim(key_of(number), b"worker 1", 5)
+        made.release(key_of(number), b"worker 1", "alone")
+    with made._store.read(b"claims") as transaction:
+        assert transaction.stat(made._store.table(b"claims"))["entries"] < 50
     made.close()
 
 
@@ -131,7 +173,7 @@ def test_what_a_killed_reader_saw_is_used_again(
     for number in range(300):
         assert put(responses, number, body(number))
     assert data_file(tmp_path).stat().st_size <= SIZE
-    assert responses.claimed(key_of("one"))  # it did not begin anew
+    assert responses.outcome(key_of("one"), 60) is None  # it did not begin anew
 
 
 def test_a_reader_that_stays_does_not_stop_it(responses: EmbeddedResponses, tmp_path: Path) -> None:
@@ -167,6 +209,38 @@ def test_room_is_made_in_many_steps(responses: EmbeddedResponses) -> None:
     assert put(responses, "large", bytes(9_000))
     assert responses.usage()[0] < count - 50
     assert data_of(responses, "large") == bytes(9_000)
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize(
+    "purge",
+    [Purge("all"), Purge("prefix", "/one"), Purge("tag", "t"), Purge("path", "/one")],
+    ids=lambda purge: purge.kind,
+)
+def test_much_is_hidden_before_it_is_removed(responses: EmbeddedResponses, purge: Purge) -> None:
+    for name in NAMES:
+        put(responses, name, url=f"/one?{name}", tags=["t"])
+    steps = responses._purging.steps(purge)
+    dropped = 0
+    while dropped < len(NAMES):
+        dropped += next(steps)
+    assert kept(responses, NAMES) == []
+    assert responses.usage()[0] == len(NAMES)
+    assert put(responses, NAMES[0], b"new", url=f"/one?{NAMES[0]}", tags=["t"])
+    assert sum(steps) == 0
+    # Its names are its own, and not those of what it stands in the place of.
+    assert responses.usage()[0] == 1
+    assert data_of(responses, NAMES[0]) == b"new"
+    assert responses.purge(Purge("tag", "t")) == 1
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_what_a_purge_hid_and_never_removed_makes_room(responses: EmbeddedResponses) -> None:
+    fill_up(responses)
+    assert next(responses._purging.steps(Purge("all")))
+    fill_up(responses)
+    assert kept(responses, NAMES) == list(NAMES)
+    assert works(responses)
 
 
 @pytest.mark.usefixtures("small_steps")

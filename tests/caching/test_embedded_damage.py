@@ -128,6 +128,35 @@ def test_cut_short_while_it_is_used(responses: EmbeddedResponses, tmp_path: Path
     assert works(responses)
 
 
+USES: dict[str, Callable[[EmbeddedResponses], object]] = {
+    "read": lambda responses: responses.read(key_of(3)),
+    "write": lambda responses: put(responses, "one"),
+    "purge": lambda responses: responses.purge(Purge("tag", "t")),
+    "drop": lambda responses: responses.drop(key_of(3)),
+    "claim": lambda responses: responses.claim(key_of(3), b"worker 1", 5),
+    "usage": lambda responses: responses.usage(),
+    "ticket": lambda responses: responses.ticket("/"),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=list(USES))
+def test_cut_short_just_before_it_is_used(
+    responses: EmbeddedResponses, tmp_path: Path, use: Callable[[EmbeddedResponses], object]
+) -> None:
+    """What is not there any more is not touched, which would end the worker."""
+
+    def work() -> int:
+        opened = EmbeddedResponses(tmp_path / "responses", SIZE)
+        fill_up(opened)
+        opened._store.current().look_at += 3600
+        os.truncate(data_file(tmp_path), 4096)
+        use(opened)
+        return int(works(opened))
+
+    assert in_child(work) == 1
+    assert works(responses)
+
+
 def test_pages_damaged_while_it_is_used(
     responses: EmbeddedResponses, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.caching.embedded import EmbeddedResponses
+from gateway.caching.embedded_purging import Purging
 from gateway.caching.memory import MemoryResponses
-from gateway.caching.store import Purge, ResponseStore, Ticket
+from gateway.caching.store import Outcome, Purge, ResponseStore, Ticket
 from tests.caching.stores import key_of
 
 LONG = "/a" + "x" * 398
@@ -22,14 +23,15 @@ _tags = st.lists(st.sampled_from(["a", "b", "/a"]), max_size=3)
 _lengths = st.sampled_from([0, 1, 1900, 2500, 4079, 4080, 4081, 6000, 13_000])
 _kinds = st.sampled_from(get_args(get_type_hints(Purge)["kind"]))
 _owners = st.sampled_from([b"worker 1", b"worker 2"])
+_outcomes = st.sampled_from(get_args(Outcome))
 _steps = st.one_of(
     st.tuples(st.just("ticket"), _urls),
     st.tuples(st.just("write"), _names, _lengths, _urls, _tags, st.booleans()),
     st.tuples(st.just("drop"), _names),
     st.tuples(st.just("purge"), _kinds, st.one_of(_urls, st.sampled_from(["b", ""]))),
     st.tuples(st.just("claim"), _names, _owners, st.integers(1, 9)),
-    st.tuples(st.just("release"), _names, _owners),
-    st.tuples(st.just("wait"), st.integers(1, 5)),
+    st.tuples(st.just("release"), _names, _owners, _outcomes),
+    st.tuples(st.just("wait"), st.sampled_from([0.25, 1, 3, 5])),
 )
 
 
@@ -68,16 +70,20 @@ class Run:
         keys = [key_of(name) for name in NAMES]
         found = [self._store.read(key) for key in keys]
         data = [None if answer is None else answer.data for answer in found]
-        return data, [self._store.claimed(key) for key in keys], self._store.usage()[0]
+        ended = [self._store.outcome(key, waited) for key in keys for waited in (0, 0.5, 60)]
+        return data, ended, self._store.usage()[0]
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(_steps, max_size=25), st.sampled_from([3, 1000]))
-def test_it_does_what_a_dictionary_does(steps: list[tuple[Any, ...]], changes: int) -> None:
+@given(st.lists(_steps, max_size=25), st.sampled_from([3, 1000]), st.sampled_from([1, 500]))
+def test_it_does_what_a_dictionary_does(
+    steps: list[tuple[Any, ...]], changes: int, much: int
+) -> None:
     now = [1e9]
     with tempfile.TemporaryDirectory() as folder:
         embedded = EmbeddedResponses(Path(folder), 1 << 24, clock=lambda: now[0])
         embedded._changes = changes
+        embedded._purging = Purging(embedded._store, changes, much)
         mine, model = Run(embedded), Run(MemoryResponses(1 << 24, clock=lambda: now[0]))
         for what, *told in steps:
             now[0] += told[0] if what == "wait" else 0

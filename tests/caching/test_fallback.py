@@ -9,7 +9,7 @@ import pytest
 
 from gateway.caching.fallback import OWED, FallbackResponses
 from gateway.caching.memory import MemoryResponses
-from gateway.caching.store import Found, Purge, StoreFault, Ticket
+from gateway.caching.store import Found, Outcome, Purge, StoreFault, Ticket
 
 KEY = b"k" * 16
 OWNER = b"o" * 8
@@ -72,15 +72,15 @@ class Fragile(MemoryResponses):
         self._ask("claim")
         return super().claim(key, owner, seconds)
 
-    def release(self, key: bytes, owner: bytes) -> None:
+    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None:
         """See ResponseStore.release."""
         self._ask("release")
-        super().release(key, owner)
+        super().release(key, owner, outcome)
 
-    def claimed(self, key: bytes) -> bool:
-        """See ResponseStore.claimed."""
-        self._ask("claimed")
-        return super().claimed(key)
+    def outcome(self, key: bytes, waited: float) -> Outcome | None:
+        """See ResponseStore.outcome."""
+        self._ask("outcome")
+        return super().outcome(key, waited)
 
     def usage(self) -> tuple[int, int]:
         """See ResponseStore.usage."""
@@ -128,8 +128,8 @@ DOING: dict[str, Callable[[Setup], object]] = {
     "drop": lambda setup: setup.responses.drop(KEY),
     "purge": lambda setup: setup.responses.purge(Purge("url", URL)),
     "claim": lambda setup: setup.responses.claim(KEY, OWNER, 5.0),
-    "release": lambda setup: setup.responses.release(KEY, OWNER),
-    "claimed": lambda setup: setup.responses.claimed(KEY),
+    "release": lambda setup: setup.responses.release(KEY, OWNER, "again"),
+    "outcome": lambda setup: setup.responses.outcome(KEY, 5.0),
     "usage": lambda setup: setup.responses.usage(),
 }
 ALL = set(DOING)
@@ -150,9 +150,9 @@ def test_it_is_the_store_while_that_works(setup: Setup) -> None:
     assert responses.lag == Fragile.lag
     assert responses.usage()[0] == 1
     assert responses.claim(KEY, OWNER, 5.0)
-    assert responses.claimed(KEY)
-    responses.release(KEY, OWNER)
-    assert not responses.claimed(KEY)
+    assert responses.outcome(KEY, 5.0) is None
+    responses.release(KEY, OWNER, "failed")
+    assert responses.outcome(KEY, 5.0) == "failed"
     assert responses.purge(Purge("tag", "t")) == 1
     responses.drop(KEY)
     assert responses.read(KEY) is None

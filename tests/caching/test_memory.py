@@ -15,8 +15,19 @@ def test_claims_that_nobody_released_are_forgotten() -> None:
         assert responses.claim(key_of(number), b"worker 1", 5)
     assert len(responses._claims) < 10
     now[0] -= 3600
-    assert not responses.claimed(key_of(999))
+    assert responses.outcome(key_of(999), 5.0) == "again"
     assert responses.claim(key_of(999), b"worker 2", 5)
+
+
+def test_how_it_ended_is_forgotten() -> None:
+    now = [1e9]
+    responses = MemoryResponses(1000, clock=lambda: now[0])
+    for number in range(1000):
+        now[0] += 0.5
+        assert responses.claim(key_of(number), b"worker 1", 5)
+        responses.release(key_of(number), b"worker 1", "alone")
+    assert len(responses._ended) < 10
+    assert not responses._claims
 
 
 def test_names_count_towards_its_size() -> None:

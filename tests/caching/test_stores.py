@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.caching import claims, memory, redis_store
 from gateway.caching.names import group_of
-from gateway.caching.store import TAG_BYTES, TAGS, Found, Purge, ResponseStore
+from gateway.caching.store import TAG_BYTES, TAGS, Found, Outcome, Purge, ResponseStore
 from tests.caching.conftest import SIZE
 from tests.caching.stores import data_of, kept, key_of, put
 from tests.support.gunicorn import wait_for
@@ -218,28 +219,78 @@ def test_written_anew_is_written_last(responses: ResponseStore) -> None:
 
 
 def test_claims(responses: ResponseStore) -> None:
-    assert not responses.claimed(KEY)
+    assert responses.outcome(KEY, 60) == "again"
     assert responses.claim(KEY, ME, 60)
-    assert responses.claimed(KEY)
+    assert responses.outcome(KEY, 60) is None
     assert not responses.claim(KEY, YOU, 60)
     assert responses.claim(KEY, ME, 60)
     assert responses.claim(OTHER, YOU, 60)
-    responses.release(KEY, YOU)
-    assert responses.claimed(KEY)
-    responses.release(KEY, ME)
-    assert not responses.claimed(KEY)
+    responses.release(KEY, YOU, "alone")
+    assert responses.outcome(KEY, 60) is None
+    responses.release(KEY, ME, "again")
+    assert responses.outcome(KEY, 60) == "again"
     assert responses.claim(KEY, YOU, 60)
     assert put(responses, "one")
     responses.purge(Purge("all"))
-    assert responses.claimed(KEY)
+    assert responses.outcome(KEY, 60) is None
 
 
 def test_claims_run_out(responses: ResponseStore) -> None:
     assert responses.claim(KEY, ME, 0.02)
-    assert wait_for(lambda: not responses.claimed(KEY))
+    assert wait_for(lambda: responses.outcome(KEY, 60) == "again")
+    responses.release(KEY, ME, "failed")  # too late
+    assert responses.outcome(KEY, 60) == "again"
     assert responses.claim(KEY, YOU, 60)
-    responses.release(KEY, ME)
-    assert responses.claimed(KEY)
+    responses.release(KEY, ME, "failed")
+    assert responses.outcome(KEY, 60) is None
+
+
+def outcomes_count_for(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let every store keep them for so long."""
+    for module in (claims, memory):
+        monkeypatch.setattr(module, "OUTCOME_SECONDS", seconds)
+    monkeypatch.setattr(redis_store, "_KEPT_FOR", int(seconds * 1000))
+
+
+@pytest.mark.parametrize("outcome", ["alone", "failed"])
+def test_how_it_ended_is_told_to_who_waited(
+    responses: ResponseStore, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes_count_for(monkeypatch, 60)
+    assert responses.claim(KEY, ME, 60)
+    responses.release(KEY, ME, outcome)
+    assert responses.outcome(KEY, 60) == outcome
+    assert responses.outcome(KEY, 0) == "again"
+    assert responses.outcome(OTHER, 60) == "again"
+    # Whoever comes anew asks, and those who waited before are told all the same.
+    assert responses.claim(KEY, YOU, 60)
+    assert responses.outcome(KEY, 60) == outcome
+    assert responses.outcome(KEY, 0) is None
+    responses.release(KEY, YOU, "again")
+    assert responses.outcome(KEY, 60) == outcome
+    assert responses.outcome(KEY, 0) == "again"
+
+
+def test_the_last_one_says_how_it_ended(
+    responses: ResponseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes_count_for(monkeypatch, 60)
+    told: list[Outcome] = ["failed", "alone", "failed"]
+    for outcome in told:
+        assert responses.claim(KEY, ME, 60)
+        responses.release(KEY, ME, outcome)
+        assert responses.outcome(KEY, 60) == outcome
+
+
+def test_how_it_ended_is_forgotten(
+    responses: ResponseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes_count_for(monkeypatch, 0.02)
+    assert responses.claim(KEY, ME, 60)
+    responses.release(KEY, ME, "failed")
+    assert wait_for(lambda: responses.outcome(KEY, 60) == "again")
+    assert responses.claim(KEY, YOU, 60)
+    assert responses.outcome(KEY, 60) is None
 
 
 def test_usage(responses: ResponseStore) -> None:

@@ -3,110 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
 
 import pytest
 
-from gateway.caching.entry import Entry, Kept, Passed, Variants
-from gateway.caching.memory import MemoryResponses
-from gateway.caching.store import Found, Purge, ResponseStore, StoreFault, Ticket
+from gateway.caching.entry import Kept, Passed, Variants
+from gateway.caching.store import Purge, StoreFault
 from gateway.caching.tiers import TieredResponses
-
-KEY, OTHER = b"k" * 16, b"o" * 16
-URL = "/orders?page=1"
-LAG = 0.5
-
-
-def entry(body: bytes = b"body", fields: int = 1) -> Entry:
-    """An answer."""
-    return Entry(200, "OK", [("Content-Type", "text/plain")] * fields, body, 1.0, 0.0, 60.0)
-
-
-class Watched(MemoryResponses):
-    """A store that notes what was read, fails when told to, and lets something happen meanwhile."""
-
-    def __init__(self, lag: float = 0.0) -> None:
-        super().__init__(1 << 24)
-        self.lag = lag
-        self.reads: list[bytes] = []
-        self.down = False
-        self.after: Callable[[], object] = lambda: None
-
-    def _happens(self) -> None:
-        after, self.after = self.after, lambda: None
-        after()
-
-    def _asked(self) -> None:
-        if self.down:
-            raise StoreFault
-
-    def read(self, key: bytes, known: bytes = b"") -> Found | None:
-        """See ResponseStore.read."""
-        self._asked()
-        found = super().read(key, known)
-        self.reads.append(known)
-        self._happens()
-        return found
-
-    def ticket(self, url: str) -> Ticket:
-        """See ResponseStore.ticket."""
-        self._asked()
-        return super().ticket(url)
-
-    def write(
-        self, key: bytes, data: bytes, *, url: str, tags: Sequence[str], ticket: Ticket
-    ) -> bytes | None:
-        """See ResponseStore.write."""
-        self._asked()
-        stamp = super().write(key, data, url=url, tags=tags, ticket=ticket)
-        self._happens()
-        return stamp
-
-    def drop(self, key: bytes) -> None:
-        """See ResponseStore.drop."""
-        self._asked()
-        super().drop(key)
-
-    def purge(self, purge: Purge) -> int:
-        """See ResponseStore.purge."""
-        self._asked()
-        return super().purge(purge)
-
-    def claim(self, key: bytes, owner: bytes, seconds: float) -> bool:
-        """See ResponseStore.claim."""
-        self._asked()
-        return super().claim(key, owner, seconds)
-
-    def release(self, key: bytes, owner: bytes) -> None:
-        """See ResponseStore.release."""
-        self._asked()
-        super().release(key, owner)
-
-    def claimed(self, key: bytes) -> bool:
-        """See ResponseStore.claimed."""
-        self._asked()
-        return super().claimed(key)
-
-    def usage(self) -> tuple[int, int]:
-        """See ResponseStore.usage."""
-        self._asked()
-        return super().usage()
-
-
-class Worker:
-    """A worker's view of a store, and its clock."""
-
-    def __init__(self, store: ResponseStore, size: int = 1 << 20) -> None:
-        self.now = 100.0
-        self.responses = TieredResponses(store, size, lambda: self.now)
-
-    def put(self, kept: Kept, key: bytes = KEY, tags: Sequence[str] = ()) -> bool:
-        """Keep something."""
-        ticket = self.responses.ticket(URL)
-        return self.responses.put(key, kept, url=URL, tags=tags, ticket=ticket)
+from tests.caching.tiered import KEY, LAG, OTHER, URL, Watched, Worker, entry
 
 
 @pytest.fixture(params=[0.0, LAG], ids=["near", "far"])
@@ -267,8 +174,8 @@ def test_a_store_that_is_down_is_a_miss(store: Watched) -> None:
     assert worker.responses.ticket(URL) is None
     assert not worker.put(entry())
     assert worker.responses.claim(KEY, b"a" * 8, 1.0)
-    assert not worker.responses.claimed(KEY)
-    worker.responses.release(KEY, b"a" * 8)
+    assert worker.responses.outcome(KEY, 5.0) == "again"
+    worker.responses.release(KEY, b"a" * 8, "alone")
     worker.responses.drop(KEY)
     with pytest.raises(StoreFault):
         worker.responses.purge(Purge("all"))
@@ -305,9 +212,9 @@ def test_claims_are_the_stores(store: Watched) -> None:
     one, two = Worker(store).responses, Worker(store).responses
     assert one.claim(KEY, b"1" * 8, 5.0)
     assert not two.claim(KEY, b"2" * 8, 5.0)
-    assert two.claimed(KEY)
-    one.release(KEY, b"1" * 8)
-    assert not two.claimed(KEY)
+    assert two.outcome(KEY, 5.0) is None
+    one.release(KEY, b"1" * 8, "alone")
+    assert two.outcome(KEY, 5.0) == "alone"
     assert one.usage() == (0, 0)
 
 

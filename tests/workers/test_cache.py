@@ -226,6 +226,34 @@ def test_a_failing_backend_fails_everybody_at_once(
     assert max(one.seconds for one in answers) < 10  # half a minute, one after the other
 
 
+@pytest.mark.parametrize("how", ["status", "reset"])
+def test_after_an_error_nobody_waits_for_a_second_one(
+    crowd: list[Client], four: list[Client], upstream: ScriptedUpstream, how: str
+) -> None:
+    """Also on the workers that have only looked at another one's request."""
+    first, second = threading.Event(), threading.Event()
+    error = Send(response(b"500 Internal Server Error", b"Content-Length: 0"))
+
+    def answer(_received: Received) -> list[Until | Send | Reset]:
+        if len(upstream.requests) > 1:
+            return [Until(second), error]
+        return [Until(first), Reset() if how == "reset" else error]
+
+    upstream.answer(answer)
+    asking = crowd[:20]
+    for client in asking:
+        client.connection.send(request_head(b"/kept/errors/" + how.encode()))
+    assert upstream.wait_until(lambda: bool(upstream.requests))
+    for client in four * 10:  # what was sent before is under way by then
+        client.get(b"/worker/pid")
+    assert len(upstream.requests) == 1
+    first.set()
+    assert upstream.wait_until(lambda: len(upstream.requests) == len(asking))
+    second.set()
+    statuses = Counter(client.connection.read_reply().status for client in asking)
+    assert statuses == ({500: 20} if how == "status" else {502: 1, 500: 19})
+
+
 @pytest.mark.parametrize(
     "cut",
     [
