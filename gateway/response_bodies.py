@@ -13,14 +13,18 @@ Ended = Callable[[BaseException | None], None]
 class WatchedBody:
     """A body that tells when it is over, however that comes about."""
 
-    __slots__ = ("_body", "_ended", "_pieces", "ready", "whole")
+    __slots__ = ("_body", "_ended", "_pieces", "ready")
 
     def __init__(self, body: ResponseBody, ended: Ended) -> None:
         self._body = body
         self._pieces = iter(body)
         self._ended: Ended | None = ended
         self.ready = getattr(body, "ready", False)
-        self.whole = is_whole(body)
+
+    @property
+    def whole(self) -> bool:
+        """See is_whole."""
+        return is_whole(self._body)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -50,13 +54,14 @@ class WatchedBody:
 
 class TeedBody:
     """A body on its way, copied as it passes. Only its end makes a copy: of one that breaks, is
-    closed before, or is longer than `most` bytes, there is none.
+    closed before, or is longer than `most` bytes, there is none. Once all of it has come, the copy
+    is made before the last piece is given on: who has it all finds the copy where `over` puts it.
 
     over: told once how it ended: all of the body, or None; and how many bytes had passed by then,
     more than `most` where that is why.
     """
 
-    __slots__ = ("_body", "_copy", "_most", "_over", "_pieces", "_size", "ready", "whole")
+    __slots__ = ("_body", "_copy", "_most", "_over", "_pieces", "_size", "ready")
 
     def __init__(
         self, body: ResponseBody, most: int, over: Callable[[bytes | None, int], object]
@@ -68,7 +73,11 @@ class TeedBody:
         self._copy: list[bytes] = []
         self._size = 0
         self.ready = getattr(body, "ready", False)
-        self.whole = is_whole(body)
+
+    @property
+    def whole(self) -> bool:
+        """See is_whole."""
+        return is_whole(self._body)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -83,12 +92,26 @@ class TeedBody:
             self._ended(whole=False)
             raise
         if self._over is not None:
-            self._size += len(piece)
-            if self._size > self._most:
-                self._ended(whole=False)
-            else:
-                self._copy.append(piece)
+            self._passing(piece)
+            if self._over is not None and is_whole(self._body):
+                self._read_over()
         return piece
+
+    def _passing(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size > self._most:
+            self._ended(whole=False)
+        else:
+            self._copy.append(piece)
+
+    def _read_over(self) -> None:
+        """Take what is left, which is all there and cannot break."""
+        rest = list(self._pieces)
+        self._pieces = iter(rest)
+        for piece in rest:
+            if self._over is not None:
+                self._passing(piece)
+        self._ended(whole=True)
 
     def close(self) -> None:
         """End the transfer; what has not passed makes the copy none."""

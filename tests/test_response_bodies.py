@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.errors import BodyFailed
-from gateway.response_bodies import StaticBody, TeedBody
+from gateway.response_bodies import StaticBody, TeedBody, WatchedBody
 
 
 class Pieces:
@@ -49,6 +49,48 @@ def test_a_copy_is_made_at_the_end_and_not_before() -> None:
     tee.close()
     assert told.said == [(b"abc", 3)]
     assert (tee.ready, tee.whole) == (True, False)
+
+
+class Coming:
+    """A body whose last pieces have come once some of it was read; then it is whole."""
+
+    ready = True
+
+    def __init__(self, *pieces: bytes, whole_at: int) -> None:
+        self._pieces = list(pieces)
+        self._at = whole_at
+
+    @property
+    def whole(self) -> bool:
+        return len(self._pieces) <= self._at
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._pieces:
+            raise StopIteration
+        return self._pieces.pop(0)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("whole_at", [0, 1, 2])
+def test_who_has_all_of_a_body_finds_its_copy(whole_at: int) -> None:
+    told, seen = Told(), []
+    for piece in TeedBody(Coming(b"a", b"b", b"c", whole_at=whole_at), 3, told):
+        seen.append((piece, len(told.said)))
+    assert [piece for piece, _ in seen] == [b"a", b"b", b"c"]
+    assert [copies for _, copies in seen] == [int(place >= 2 - whole_at) for place in range(3)]
+    assert told.said == [(b"abc", 3)]
+
+
+def test_what_is_too_long_passes_whole_too() -> None:
+    told = Told()
+    tee = TeedBody(WatchedBody(Coming(b"a", b"b", b"c", whole_at=2), lambda _error: None), 2, told)
+    assert list(tee) == [b"a", b"b", b"c"]
+    assert told.said == [(None, 3)]
 
 
 def test_an_empty_body_is_whole() -> None:

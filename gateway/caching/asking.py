@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gateway.caching.answers import Answers
-from gateway.caching.collapsing import Collapsing, Flight, Outcome
-from gateway.caching.conditions import Selected, matches, renewed, selected
+from gateway.caching.collapsing import Collapsing, Flight
+from gateway.caching.conditions import Selected, describes, matches, renewed, selected
 from gateway.caching.entry import Entry
 from gateway.caching.freshness import FAILED, Rules, Verdict, judge
 from gateway.caching.revalidating import asking_anew, own_cookies, tell_outage
-from gateway.caching.store import Ticket
+from gateway.caching.store import Outcome, Ticket
 from gateway.caching.storing import Keeping, Shelf, tags_of
 from gateway.caching.visit import Visit
 from gateway.detached import read_over
@@ -105,9 +105,20 @@ class Asking:
         self, question: _Question, old: Entry, response: UpstreamResponse
     ) -> UpstreamResponse:
         """What is kept is still good, and kept anew (RFC 9111 section 4.3.4)."""
-        visit, now = question.visit, self._wall()
+        visit = question.visit
+        entry, verdict, stored = self._renew(question, old, response)
+        self._let_go(question.flight, "again" if stored and _is_shared(verdict) else "alone")
+        picked = _picked(entry, visit.request)
+        picked.headers.extend(own_cookies(response))
+        return self._kept(visit, entry, picked, "REVALIDATED", "fwd-status=304", *_stored(stored))
+
+    def _renew(
+        self, question: _Question, old: Entry, response: UpstreamResponse
+    ) -> tuple[Entry, Verdict, bool]:
+        """Keep on what is kept, as an answer without its body says; whether it is there."""
+        visit = question.visit
         entry, verdict = renewed(
-            old, question.sent, response, self._rules, asked_at=question.asked_at, now=now
+            old, question.sent, response, self._rules, asked_at=question.asked_at, now=self._wall()
         )
         entry = replace(entry, tags=tags_of(response.headers) or old.tags)
         stored = verdict.keep and self._shelf.keep(
@@ -115,14 +126,21 @@ class Asking:
         )
         if not verdict.keep and not self._refused(question, verdict):
             self._shelf.drop(visit.place)
-        self._let_go(question.flight, "again" if stored and _is_shared(verdict) else "alone")
-        picked = _picked(entry, visit.request)
-        picked.headers.extend(own_cookies(response))
-        return self._kept(visit, entry, picked, "REVALIDATED", "fwd-status=304", *_stored(stored))
+        return entry, verdict, stored
+
+    def _headed(self, question: _Question, old: Entry, response: UpstreamResponse) -> None:
+        """Keep on what is kept, or not, by what HEAD brought (RFC 9111 section 4.3.5)."""
+        if describes(old, response):
+            self._renew(question, old, response)
+        else:
+            self._shelf.drop(question.visit.place)
 
     def _answered(self, question: _Question, response: UpstreamResponse) -> UpstreamResponse:
         """An answer of its own."""
         visit, now = question.visit, self._wall()
+        entry, is_head = visit.place.entry, visit.request.method == "HEAD"
+        if entry is not None and is_head and response.status == 200:
+            self._headed(question, entry, response)
         verdict = judge(question.sent, response, self._rules, asked_at=question.asked_at, now=now)
         if verdict.keep and question.ticket is not None:
             return self._keeping(question, response, verdict, now)
@@ -131,7 +149,7 @@ class Asking:
         if not self._refused(question, verdict) and response.status in _GONE:
             self._shelf.drop(visit.place)
         self._let_go(question.flight, "alone")
-        told = [f"detail={verdict.why}"] if verdict.why else []
+        told = [f"detail={verdict.why}"] if verdict.why and not is_head else []
         return self._answers.passed(visit.request, response, "MISS", visit.status(*told))
 
     def _keeping(

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 
-from gateway.caching.directives import http_date
+from gateway.caching.directives import http_date, seconds
 from gateway.caching.entry import Entry
 from gateway.caching.freshness import Rules, Verdict, judge
 from gateway.exchange import Asked, Headers, UpstreamRequest, UpstreamResponse
@@ -30,7 +30,9 @@ _NOT_KEPT = HOP_BY_HOP | {
     *("surrogate-control", "surrogate-key"),
 }
 # Of the body as it came, which a 304 has none of (RFC 9111 section 3.2).
-_OF_BODY = frozenset({"content-encoding", "content-range"})
+_OF_BODY = frozenset(
+    {"content-digest", "content-encoding", "content-md5", "content-range", "digest", "repr-digest"}
+)
 # Of these, a 304 decides anew whether what is kept may be kept on.
 _OF_304 = frozenset({"age", "set-cookie", "surrogate-control", "x-fallback"})
 
@@ -100,6 +102,19 @@ def matches(entry: Entry, response: UpstreamResponse) -> bool:
     return not modified or modified == entry.modified or _same_date(modified, entry.modified)
 
 
+def describes(entry: Entry, response: UpstreamResponse) -> bool:
+    """Whether a 200 to HEAD is about what is kept, by all that it says of it: validators, length
+    (RFC 9111 section 4.3.5). If not, what is kept is out of date."""
+    told = {name.lower(): value for name, value in response.headers}
+    length, modified = told.get("content-length"), told.get("last-modified", "")
+    return (
+        entry.status == response.status
+        and told.get("etag", entry.etag) == entry.etag
+        and (not modified or modified == entry.modified or _same_date(modified, entry.modified))
+        and (length is None or seconds(length) == len(entry.body))
+    )
+
+
 def renewed(
     entry: Entry,
     request: UpstreamRequest,
@@ -109,8 +124,9 @@ def renewed(
     asked_at: float,
     now: float,
 ) -> tuple[Entry, Verdict]:
-    """What is kept, found to be still good by a 304 that matches it, and whether it may be kept on:
-    what `judge` is for a whole answer. The entry is good for this request even if it may not.
+    """What is kept, found to be still good by a 304 that matches it, or a HEAD that describes it,
+    and whether it may be kept on: what `judge` is for a whole answer. The entry is good for this
+    request even if it may not.
 
     Surrogate-Control is not kept: where the 304 does not say it again, Cache-Control counts.
     """

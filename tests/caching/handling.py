@@ -12,6 +12,7 @@ from gateway.caching.memory import MemoryResponses
 from gateway.caching.tiers import TieredResponses
 from gateway.errors import BodyFailed
 from gateway.exchange import Headers, ResponseBody
+from tests.support.outline import outline
 
 FRESH = "max-age=60"
 NOW = 1_000_000.0
@@ -133,3 +134,8 @@ def header(response: UpstreamResponse, name: str) -> str:
 def label(response: UpstreamResponse) -> str:
     """What the cache did, as the client is told."""
     return header(response, "X-Cache")
+
+
+def asking(*headers: tuple[str, str], method: str = "GET") -> UpstreamRequest:
+    """A request with these fields."""
+    return outline(method, headers=list(headers))

@@ -12,8 +12,18 @@ import pytest
 from gateway import Timeouts, UpstreamRequest, UpstreamResponse
 from gateway.caching.handler import Cached
 from gateway.errors import ConnectFailed
-from tests.caching.handling import Backend, Clock, Pieces, cached, header, label, read, says, store
-from tests.caching.test_handler import asking
+from tests.caching.handling import (
+    Backend,
+    Clock,
+    Pieces,
+    asking,
+    cached,
+    header,
+    label,
+    read,
+    says,
+    store,
+)
 from tests.support.gunicorn import wait_for
 from tests.support.outline import outline
 

@@ -13,8 +13,18 @@ from gateway import UpstreamRequest, UpstreamResponse
 from gateway.caching.handler import Cached
 from gateway.caching.store import Purge
 from gateway.errors import ConnectFailed, HeadTimeout, NotSent
-from tests.caching.handling import FRESH, Backend, Clock, cached, header, label, read, says, store
-from tests.caching.test_handler import asking
+from tests.caching.handling import (
+    FRESH,
+    Backend,
+    Clock,
+    asking,
+    cached,
+    header,
+    label,
+    read,
+    says,
+    store,
+)
 from tests.support.gunicorn import wait_for
 
 ETAG = '"one"'

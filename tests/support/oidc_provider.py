@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
-import functools
-import hashlib
 import json
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -22,13 +18,9 @@ from typing import IO, Any, Literal
 import pytest
 
 from tests.support.gunicorn import suspend
+from tests.support.node import NODE, NPM, install
 
 FOLDER = Path(__file__).resolve().parents[1] / "peers" / "oidc_provider"
-NODE = shutil.which("node")
-NPM = shutil.which("npm")
-needs_oidc_provider = pytest.mark.skipif(
-    NODE is None or NPM is None, reason="there is no node or no npm here"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +108,7 @@ class OidcProvider:
 
     def start(self) -> None:
         """Start it; returns when it serves."""
-        install()
+        install(FOLDER)
         assert NODE is not None
         self._log = tempfile.TemporaryFile(prefix="gw-oidc-")  # noqa: SIM115 - until stop
         self._process = subprocess.Popen(
@@ -234,22 +226,3 @@ def start_oidc_provider(config: Config | None = None) -> Iterator[OidcProvider]:
         yield provider
     finally:
         provider.stop()
-
-
-@functools.cache
-def install() -> None:
-    """Install what the server is made of, once: into `node_modules`, which git ignores. Another
-    process that wants the same waits. AssertionError with what npm says when it fails."""
-    assert NPM is not None
-    lockfile = FOLDER / "package-lock.json"
-    installed = FOLDER / "node_modules" / ".installed"
-    with lockfile.open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = hashlib.sha256(lock.read()).hexdigest()
-        if installed.exists() and installed.read_text() == wanted:
-            return
-        npm = subprocess.run(
-            [NPM, "ci", "--ignore-scripts"], cwd=FOLDER, capture_output=True, text=True, timeout=300
-        )
-        assert npm.returncode == 0, npm.stderr
-        installed.write_text(wanted)

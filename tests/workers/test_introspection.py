@@ -15,15 +15,15 @@ import pytest
 from gateway.testing import ScriptedUpstream
 from tests.support.client import Reply, exchange
 from tests.support.gunicorn import Gateway, start_gateway, wait_for
+from tests.support.node import needs_node
 from tests.support.oidc_provider import (
     Client,
     Config,
     OidcProvider,
-    needs_oidc_provider,
     start_oidc_provider,
 )
 
-pytestmark = needs_oidc_provider
+pytestmark = needs_node
 
 #: As whom the gateway asks; both have to be encoded.
 GATEWAY = Client("gate:way", "s&c:r=t +%/")

@@ -9,16 +9,16 @@ from flask import Flask
 
 from gateway import Service, create_app, current_identity, require
 from tests.support.gunicorn import wait_for
+from tests.support.node import needs_node
 from tests.support.oidc_provider import (
     Config,
     OidcProvider,
     Resource,
-    needs_oidc_provider,
     start_oidc_provider,
 )
 from tests.support.wsgi import Answer, call, make_settings
 
-pytestmark = needs_oidc_provider
+pytestmark = needs_node
 
 Make = Callable[..., Flask]
 API = "https://api.example"

@@ -15,6 +15,7 @@ from tests.caching.script import (
     refused,
     renewed,
     says,
+    stale,
     unchanged,
 )
 
@@ -30,6 +31,11 @@ def inm(value: str) -> dict[str, str | At]:
 def ims(value: str | At) -> dict[str, str | At]:
     """If-Modified-Since."""
     return {"If-Modified-Since": value}
+
+
+def named(name: str, value: str) -> dict[str, Any]:
+    """A field of the backend's."""
+    return {name: value}
 
 
 def kept(**fields: Any) -> Step:
@@ -128,11 +134,52 @@ ANSWERED = [
          renewed(unchanged(FRESH, etag='W/"a"'), after=11, made=1), hit(made=1)),
     Case("9111-4.3.4-no-validator-in-304", miss(says(SHORT, etag='"a"')),
          renewed(unchanged(FRESH), after=11, made=1), hit(made=1, has={"ETag": '"a"'})),
+    *(
+        Case(f"9111-3.2-{name.lower()}", miss(says(SHORT, etag='"a"', **named(name, "old"))),
+             renewed(unchanged(FRESH, etag='"a"', **named(name, "new")), after=11,
+                     has={name.replace("_", "-"): "old"}))
+        for name in ("Content_Md5", "Content_Digest", "Repr_Digest", "Digest")
+    ),
     Case("9111-4.2.3-age-of-304", miss(says(SHORT, etag='"a"')),
          renewed(unchanged(FRESH, etag='"a"', age="50"), after=11), hit(after=9, age=59)),
     Case("9111-4.2.3-date-of-304", miss(says(SHORT, etag='"a"', date=At(0))),
          renewed(unchanged(FRESH, etag='"a"', date=At(0)), after=11, has={"Date": At(0)}),
          hit(after=9, age=9)),
+]  # fmt: skip
+
+SIE = "max-age=10, stale-if-error=600"
+
+
+def head(origin: Origin, **rest: Any) -> Step:
+    """A HEAD of something that is not fresh any more, and what the backend says to it."""
+    return asked(origin, method="HEAD", after=11, body=b"", **rest)
+
+
+HEADED = [
+    Case("9111-4.3.5-same", miss(says(SHORT, etag='"a"', last_modified=OLD, x_a="1", x_b="1")),
+         head(says(FRESH, etag='"a"', last_modified=At(-1011), x_a="2"),
+              has={"X-A": "2"}, tells={"detail": None}),
+         hit(after=50, made=1, age=50, has={"X-A": "2", "X-B": "1", "Cache-Control": FRESH})),
+    Case("9111-4.3.5-without-validators", miss(says(SHORT)), head(says(FRESH)),
+         hit(made=1)),
+    Case("9111-4.3.5-digest", miss(says(SHORT, etag='"a"', content_md5="old")),
+         head(says(FRESH, etag='"a"', content_md5="new")),
+         hit(has={"Content-Md5": "old"})),
+    *(
+        # It is out of date: not even an error makes it any better.
+        Case(f"9111-4.3.5-other-{name}", miss(says(SIE, etag='"a"', last_modified=OLD)),
+             head(other), refused(502, fails()))
+        for name, other in {
+            "etag": says(SIE, etag='"b"'), "weak": says(SIE, etag='W/"a"'),
+            "length": says(SIE, body=b"12"), "date": says(SIE, last_modified=At(-500)),
+        }.items()
+    ),
+    Case("9111-4.3.5-becomes-private", miss(says(SIE, etag='"a"')),
+         head(says("private", etag='"a"')), refused(502, fails())),
+    Case("9111-4.3.5-304", miss(says(SHORT, etag='"a"')),
+         renewed(unchanged(FRESH, etag='"a"'), after=11, method="HEAD", body=b""), hit(made=1)),
+    Case("5861-4-head", miss(says(SIE, etag='"a"')),
+         stale(says(None, 500), after=11, method="HEAD", body=b""), stale(fails(), made=1)),
 ]  # fmt: skip
 
 RECEIVED = [
@@ -188,4 +235,4 @@ RECEIVED = [
          fields=inm('"a"'), status=304, body=b"", sent=inm('"a"'))),
 ]  # fmt: skip
 
-CASES = SENT + ANSWERED + RECEIVED
+CASES = SENT + ANSWERED + HEADED + RECEIVED
