@@ -44,7 +44,8 @@ def order(order_id: int) -> Response:
     found = gather(
         order=orders.fetch(f"/{order_id}", required=True),
         pictured=lambda order: [
-            products.fetch(f"/{line['product_id']}", default={}) for line in order["lines"][:8]
+            products.fetch("/{id}", id=line["product_id"], default={})
+            for line in order["lines"][:8]
         ],
     )
     lines = [

@@ -12,10 +12,16 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 #: The converter of one segment that looks like a version; see gateway.versions.paths.
 VERSION = "gateway_version"
+_VERSION_PLACE = re.compile(rf"<{VERSION}\(.*?\):([^<>:]+)>")
 
 # A claim takes any value a segment can have: `/+7/refunds` must not slip past `<int:id>` into
 # the catch-all, to a backend that reads it as 7 after all.
 TYPED = re.compile(r"<(?!path:)(?:[^<>:]+:)?([^<>:]+)>")
+
+
+def shown(rule: str) -> str:
+    """A rule as logs tell it: without what only routing has to know of versions."""
+    return _VERSION_PLACE.sub(r"<\1>", rule) if VERSION in rule else rule
 
 
 def claim_paths(app: Flask, service: str, methods: Iterable[str]) -> None:

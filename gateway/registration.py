@@ -161,10 +161,21 @@ def _version_faults(
 ) -> list[str]:
     """What is wrong with the policies of versions, less what is wrong with their service's."""
     known = policy_faults(service.policies, contexts[service.name])
+    judged: list[tuple[str, Sequence[Policy], PolicyContext]] = [
+        (one.name, one.policies, contexts[one.name]) for one in versions
+    ]
+    if not judged:  # something else is wrong, and no service is made of them
+        from gateway.versions.labels import name_of  # only if used
+
+        judged = [
+            (name_of(service.name, one.label), one.policies, contexts[service.name])
+            for one in getattr(service.versions, "named_versions", ())
+            if isinstance(one.policies, list | tuple)
+        ]
     return [
-        f"service {one.name!r}: {fault} ({one.declared_at})"
-        for one in versions
-        for fault in policy_faults(one.policies, contexts[one.name])
+        f"service {name!r}: {fault} ({service.declared_at})"
+        for name, policies, context in judged
+        for fault in policy_faults(policies, context)
         if fault not in known
     ]
 

@@ -12,6 +12,7 @@ from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from gateway import errors, public
+from gateway.aggregation.leg_path import UnusablePath
 from gateway.errors import (
     AuthorityUnavailable,
     ClientBodyError,
@@ -47,6 +48,7 @@ REFUSALS = [
     Forbidden("Not this.", "order:read"),
     AuthorityUnavailable(),
     ClientBodyError("Broken.", status=413, slug="body_too_large"),
+    UnusablePath("Not there."),
 ]
 OTHERS = [
     NoMoreData(),

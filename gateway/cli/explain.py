@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"/|https?://[^/?#@]+(?:[/?#]|$)", re.IGNORECASE)
 _FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n\0]*)")
 #: What an outcome is for who calls the command; every other is 0.
-CODES = {"refused": 1, "unknown": 3}
+CODES = {"unknown": 3, "refused": 4}
 
 
 def _method(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
@@ -97,8 +97,9 @@ def explain_command(
     and may, limits, policies, what is kept, the target, and what it would be sent; credentials are
     masked. It knows what running workers share.
 
-    Exit code 0 if it would be forwarded or answered, 1 if it would be refused, 2 for wrong words
-    here, and 3 if that depends on somebody who is not asked without --ask.
+    Exit code 0 if it would be forwarded or answered, 1 if the gateway could not start, 2 for wrong
+    words here, 3 if that depends on somebody who is not asked without --ask, and 4 if it would be
+    refused.
     """
     from gateway.explaining.described import Described
     from gateway.explaining.explain import explain

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import orjson
 from flask.cli import ScriptInfo
 
 from gateway.cli.plainly import failing_plainly
@@ -25,22 +26,29 @@ _failing_plainly = failing_plainly("gateway.filters", _fault)
 
 
 @click.group("filters", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object, on one line.")
 @click.pass_context
 @_failing_plainly
-def filters_group(context: click.Context) -> None:
+def filters_group(context: click.Context, as_json: bool) -> None:
     """What is done with all requests, by phase; without a command: all of it, on or off."""
     if context.invoked_subcommand is not None:
+        if as_json:
+            raise click.UsageError("--json is for the list, without a command.")
         return
-    from gateway.filters.telling import table
-
     filters, alone = _filters()
-    if filters is None:
-        click.echo("There are no filters.")
-        return
-    filters.switches.look()
-    click.echo(table(filters))
+    if filters is not None:
+        filters.switches.look()
+    click.echo(_told(filters, as_json))
     if alone:
         click.echo("note: STATE_URL=memory://: what the settings say, not the workers", err=True)
+
+
+def _told(filters: Filters | None, as_json: bool) -> str:
+    from gateway.filters.telling import listed, table
+
+    if as_json:
+        return orjson.dumps({"filters": listed(filters) if filters else []}).decode()
+    return table(filters) if filters else "There are no filters."
 
 
 @filters_group.command()

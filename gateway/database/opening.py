@@ -47,10 +47,12 @@ def open_records(settings: Settings, pulse: Pulse) -> Records | None:
         return None
     from gateway.database.engine import Database
     from gateway.database.usage import UsageLedger
+    from gateway.database.usage_sweep import UsageSweep
 
     # With a fault nothing will run.
     database = Database("" if database_faults(settings) else settings.DATABASE_URL)
-    ledger = UsageLedger(database)
+    days = settings.USAGE_DAYS
+    ledger = UsageLedger(database, sweep=UsageSweep(database, days) if days else None)
     pulse.at_beat(ledger.begin, urgent=False)
     return Records(database, ledger)
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.database.engine import Database
 from gateway.database.errors import DatabaseError
 from gateway.database.tables import usage, usage_writers
+from gateway.database.upserting import inserting
+from gateway.database.usage_sweep import UsageSweep
 
 #: Seconds between two batches: what a worker that is killed can lose.
 INTERVAL = 2.0
@@ -38,8 +39,9 @@ class UsageLedger:
     Each worker has one. What it added is in the database at most `interval` seconds later; at a
     graceful stop nothing is lost unless the database is away just then, at SIGKILL that interval.
     While the database is away counts are kept, of at most `most` names and periods, and written
-    when it is back: each batch once, also when the answer to the first try got lost. wall: seconds
-    since the epoch, for `updated`.
+    when it is back: each batch once, also when the answer to the first try got lost. sweep: has its
+    turns between batches; None: nothing is ever taken away. wall: seconds since the epoch, for
+    `updated`.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class UsageLedger:
         *,
         interval: float = INTERVAL,
         most: int = MOST,
+        sweep: UsageSweep | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._interval = interval
         self._most = most
+        self._sweep = sweep
         self._wall = wall
         self._owner = 0
         self._forget()
@@ -132,6 +136,7 @@ class UsageLedger:
         self._write_behind()
         while not self._over.wait(self._interval):
             self._write_behind()
+            self._tidy()
         self._write_behind()  # what may have failed before,
         self._write_behind()  # and what came since
 
@@ -145,6 +150,15 @@ class UsageLedger:
         except Exception:
             log.exception("usage could not be written")
 
+    def _tidy(self) -> None:
+        try:
+            if self._sweep is not None and self._database.status == "ready":
+                self._sweep.turn()
+        except DatabaseError:
+            pass  # it is logged, and tried again
+        except Exception:
+            log.exception("usage of the past could not be taken away")
+
     def _is_new(self, connection: Connection) -> bool:
         """Whether this batch was not written before. Noted with it, in one transaction."""
         now = int(self._wall())
@@ -152,7 +166,7 @@ class UsageLedger:
             gone = usage_writers.c.updated < now - _GONE
             connection.execute(delete(usage_writers).where(gone))
         row = {"id": self._writer, "batch": self._number, "updated": now}
-        statement: Any = _insert(connection)(usage_writers).values(row)
+        statement: Any = inserting(connection)(usage_writers).values(row)
         statement = statement.on_conflict_do_update(
             index_elements=["id"],
             set_={"batch": self._number, "updated": now},
@@ -171,12 +185,8 @@ class UsageLedger:
             connection.execute(_added(connection, rows[at : at + _ROWS]))
 
 
-def _insert(connection: Connection) -> Any:
-    return {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[connection.dialect.name]
-
-
 def _added(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Any:
-    statement = _insert(connection)(usage).values(rows)
+    statement = inserting(connection)(usage).values(rows)
     return statement.on_conflict_do_update(
         index_elements=["name", "period"],
         set_={

@@ -20,6 +20,7 @@ from gateway.errors import Refusal
 from gateway.exchange import Exchange, ResponseBody
 from gateway.observability.access_log import AccessLog
 from gateway.observability.request_id import request_id
+from gateway.paths import shown
 from gateway.routes import UNMATCHED, Route
 from gateway.urls import check_path, check_routed, raw_target, target_host
 
@@ -181,7 +182,7 @@ def make_check(routes: dict[str, Route]) -> Callable[[], None]:
         examine(environ, route)
         if route.siblings:
             route = _sibling(request, route, routes)
-        note_route(environ, route, None if rule is None else rule.rule)
+        note_route(environ, route, None if rule is None else shown(rule.rule))
 
     return check
 

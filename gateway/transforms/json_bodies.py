@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.content_codings import ContentError, decoded
 from gateway.errors import Refusal
 from gateway.exchange import Headers, UpstreamRequest, UpstreamResponse
 from gateway.transforms.codec import JSON, loads
-from gateway.transforms.content_errors import ContentError
-from gateway.transforms.media import decoded, is_json, text_of
+from gateway.transforms.media import is_json, text_of
 from gateway.transforms.reading import read_request, read_response, unusable
 
 

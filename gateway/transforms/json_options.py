@@ -31,6 +31,7 @@ class JSONOptions(Transform):
     group: the path of a new object, and the names of members beside it that are put into it.
     unwrap: the member that takes the place of an object in which it is alone; empty: none.
     wrap: the name under which the whole body is put into a new object; empty: not.
+    strict: another body than JSON is refused; otherwise it passes as it is.
     max_bytes: of a body, as it came and decoded.
     """
 
@@ -43,6 +44,7 @@ class JSONOptions(Transform):
     group: Mapping[str, Collection[str]] = field(default_factory=dict)
     unwrap: str = ""
     wrap: str = ""
+    strict: bool = False
     max_bytes: int = MAX_BYTES
     _steps: tuple[_Step, ...] = field(init=False, repr=False, compare=False, default=())
     _wrong: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
@@ -57,6 +59,10 @@ class JSONOptions(Transform):
         found = list(self._wrong)
         if type(self.max_bytes) is not int or self.max_bytes < 1:
             found.append(f"max_bytes={self.max_bytes!r} must be at least 1, in bytes")
+        if self.strict not in (True, False):
+            found.append(f"strict={self.strict!r} must be True or False")
+        if not (self._steps or self._wrong or self.strict):
+            found.append(f"there is nothing to do: it needs strict, or one of {', '.join(_ORDER)}")
         return found
 
     def changed(self, value: JSON) -> JSON:

@@ -71,15 +71,17 @@ class JSONSchema(Transform):
             found.append("content_types must be a collection of media types")
         elif strange := [one for one in types if not is_json(one)]:
             found.append(f"content_types: {', '.join(strange)} is not JSON")
-        if self.max_bytes < 1:
+        if type(self.max_bytes) is not int or self.max_bytes < 1:
             found.append(f"max_bytes={self.max_bytes!r} must be 1 or more")
         if self.required not in (True, False):
             found.append(f"required={self.required!r} must be True or False")
-        if not found:
-            try:
+        try:
+            if found:
+                _rules(self.body)
+            else:
                 self._made()
-            except DeclarationFaults as error:
-                found += [f"body: {fault}" for fault in error.faults]
+        except DeclarationFaults as error:
+            found += [f"body: {fault}" for fault in error.faults]
         return found
 
     def _made(self) -> _Ready:

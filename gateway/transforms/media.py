@@ -1,18 +1,11 @@
-"""What a body is made of, by its fields: its media type, its charset and its content codings."""
+"""What a body is made of, by its fields: its media type and its charset."""
 
 from __future__ import annotations
 
 import re
-import zlib
 from functools import lru_cache
 
-from gateway.transforms.content_errors import (
-    BrokenCoding,
-    MalformedJSON,
-    TooLarge,
-    UnknownCharset,
-    UnknownCoding,
-)
+from gateway.transforms.content_errors import MalformedJSON, UnknownCharset
 
 _TYPE = re.compile(
     r"[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*(?:;|$)"
@@ -39,11 +32,6 @@ _MARKS = (
     (b"\xff\xfe", "utf-16le"),
     (b"\xfe\xff", "utf-16be"),
 )
-
-_CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
-_MOST_CODINGS = 3
-_MOST_MEMBERS = 16
-_GZIP, _ZLIB, _RAW = 31, 15, -15
 
 
 @lru_cache(256)
@@ -88,64 +76,3 @@ def _charset(data: bytes, named: set[str]) -> str:
     if charset in ("utf-16", "utf-32"):  # without a mark, the first byte is the highest: RFC 2781
         return marked if marked.startswith(charset) else f"{charset}be"
     return charset
-
-
-def decoded(data: bytes, content_encoding: str, limit: int) -> bytes:
-    """A body without its content codings (RFC 9110 section 8.4), the outermost of which comes last.
-
-    limit: the most bytes, also of what is between two codings. Raises UnknownCoding, TooLarge, and
-    BrokenCoding for one that is cut short, damaged, or followed by something else.
-    """
-    names = [name.strip().lower() for name in content_encoding.split(",")]
-    codings = [name for name in names if name not in ("", "identity")]
-    if len(codings) > _MOST_CODINGS or not _CODINGS.keys() >= set(codings):
-        raise UnknownCoding("the content coding is not supported: gzip and deflate are")
-    for coding in reversed(codings):
-        try:
-            data = _inflated(data, _CODINGS[coding], limit)
-        except zlib.error:
-            raise BrokenCoding("the content is not what its Content-Encoding says") from None
-    return data
-
-
-def _inflated(data: bytes, coding: str, limit: int) -> bytes:
-    if coding == "gzip":
-        return _gunzipped(data, limit)
-    # "deflate" is zlib's format; some send the bare one (RFC 9110 section 8.4.1.2).
-    is_zlib = len(data) > 1 and data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
-    found, rest = _one(data, _ZLIB if is_zlib else _RAW, limit)
-    if rest:
-        raise BrokenCoding("something follows the compressed content")
-    return found
-
-
-def _gunzipped(data: bytes, limit: int) -> bytes:
-    """All members of a gzip stream; usually there is one."""
-    found = b""
-    for _ in range(_MOST_MEMBERS):
-        more, data = _one(data, _GZIP, limit - len(found))
-        found += more
-        if not data:
-            return found
-    raise BrokenCoding("the compressed content has too many parts")
-
-
-def _one(data: bytes, form: int, limit: int) -> tuple[bytes, bytes]:
-    """One compressed stream, and what follows it."""
-    stream = zlib.decompressobj(form)
-    found = stream.decompress(data, limit + 1)
-    if len(found) > limit:
-        raise TooLarge(f"the content is larger than {limit} bytes when decoded")
-    if not stream.eof:
-        raise BrokenCoding("the compressed content is cut short")
-    return found, stream.unused_data
-
-
-@lru_cache(256)
-def acceptable(accept_encoding: str) -> str:
-    """`Accept-Encoding`, less what cannot be decoded here; "identity" where nothing is left. An
-    answer in another coding could not be changed. Remembers the last 256 values."""
-    members = [member.strip() for member in accept_encoding.split(",")]
-    known = _CODINGS.keys() | {"identity"}
-    kept = [one for one in members if one.partition(";")[0].strip().lower() in known]
-    return ", ".join(kept) or "identity"

@@ -74,31 +74,28 @@ class OpenAPI(Transform):
     def faults(self, context: PolicyContext) -> list[str]:
         """What is wrong with the options and the document."""
         found = []
-        if self.prefix is not None and self.prefix and not self.prefix.startswith("/"):
+        wrong_prefix = self.prefix is not None and not _is_prefix(self.prefix)
+        if wrong_prefix:
             found.append(f"prefix={self.prefix!r} must be an absolute path")
         if self.unknown not in ("refuse", "pass"):
             found.append(f"unknown={self.unknown!r} must be 'refuse' or 'pass'")
         if self.strict_query not in (True, False):
             found.append(f"strict_query={self.strict_query!r} must be True or False")
-        if self.max_bytes < 1:
+        if type(self.max_bytes) is not int or self.max_bytes < 1:
             found.append(f"max_bytes={self.max_bytes!r} must be 1 or more")
-        if not found:
-            try:
+        try:
+            if wrong_prefix:
+                _made(self.document, "")
+            else:
                 self._paths()
-            except DeclarationFaults as error:
-                found += [f"document: {fault}" for fault in error.faults]
+        except DeclarationFaults as error:
+            found += [f"document: {fault}" for fault in error.faults]
         return found
 
     def _paths(self) -> Paths[Operations]:
         """What is made of the document, once. Raises DeclarationFaults."""
         if not self._ready:
-            try:
-                from gateway.transforms.validation.openapi_operations import operations
-            except ModuleNotFoundError as error:
-                if error.name != "jsonschema_rs":
-                    raise
-                raise DeclarationFaults([MISSING.format(extra="openapi")]) from None
-            self._ready.append(operations(self.document, self.prefix))
+            self._ready.append(_made(self.document, self.prefix))
         return self._ready[0]
 
     def outlined(self, request: UpstreamRequest) -> UpstreamRequest:
@@ -144,6 +141,21 @@ class OpenAPI(Transform):
             return replace(request, body=BytesBody(b"")), missing
         wrong = body_violations(taken.value, rules)
         return replace(request, body=BytesBody(taken.raw)), wrong
+
+
+def _is_prefix(value: object) -> bool:
+    return isinstance(value, str) and (not value or value.startswith("/"))
+
+
+def _made(document: Given, prefix: str | None) -> Paths[Operations]:
+    """The operations of a document. Raises DeclarationFaults."""
+    try:
+        from gateway.transforms.validation.openapi_operations import operations
+    except ModuleNotFoundError as error:
+        if error.name != "jsonschema_rs":
+            raise
+        raise DeclarationFaults([MISSING.format(extra="openapi")]) from None
+    return operations(document, prefix)
 
 
 def _of_method(known: Operations, method: str) -> Operation | None:

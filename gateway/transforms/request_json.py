@@ -8,7 +8,6 @@ from typing import ClassVar
 from gateway.bodies import BytesBody
 from gateway.errors import Refusal
 from gateway.exchange import Headers, UpstreamRequest
-from gateway.policy import PolicyContext
 from gateway.transforms.codec import dumps
 from gateway.transforms.json_bodies import Taken, request_json
 from gateway.transforms.json_options import JSONOptions
@@ -40,8 +39,6 @@ class RequestJSON(JSONOptions):
     another coding than gzip and deflate, or in an unusual charset (415).
     """
 
-    strict: bool = False
-
     per: ClassVar[str] = "request"
 
     def outlined(self, request: UpstreamRequest) -> UpstreamRequest:
@@ -60,13 +57,6 @@ class RequestJSON(JSONOptions):
             return replace(request, body=BytesBody(b""))
         body = BytesBody(dumps(self.changed(taken.value)))
         return replace(request, headers=_fields(request.headers, taken), body=body)
-
-    def faults(self, context: PolicyContext) -> list[str]:
-        """What is wrong with the options."""
-        found = JSONOptions.faults(self, context)
-        if self.strict not in (True, False):
-            found.append(f"strict={self.strict!r} must be True or False")
-        return found
 
 
 def _fields(fields: Headers, taken: Taken) -> Headers:

@@ -13,6 +13,7 @@ from gateway.errors import Refusal
 from gateway.headers import environ_name
 from gateway.versions.accepting import accepted_version
 from gateway.versions.labels import normalised
+from gateway.versions.paths import UNKNOWN
 from gateway.versions.telling import Fields, Notice, varying
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Choice:
         self._all = [_chosen(one, direct, vary) for one in versions.versions]
         self._by_name = {normalised(one.label): one for one in self._all}
         found = {one.label: _chosen(one, by_path, ()) for one in versions.versions}
-        self._by_rule = {rule: found.get(label) for rule, label in labels.items()}
+        self._by_rule = {rule: found[label] for rule, label in labels.items()}
+        self._unknown_endpoint = f"{service}.{UNKNOWN}"
         default = versions.default
         self._default = None if default is None else self._by_name[normalised(default)]
 
@@ -102,12 +104,11 @@ class Choice:
             chosen.notice.tell(response.headers)
 
     def _by_request(self, environ: dict[str, Any]) -> Chosen:
-        route = environ["gateway.exchange"].route
-        if route in self._by_rule:
-            chosen = self._by_rule[route]
-            if chosen is None:
-                raise self._unknown(())
-            return chosen
+        if environ["gateway.route"].endpoint == self._unknown_endpoint:
+            raise self._unknown(())
+        told = self._by_rule.get(environ["gateway.exchange"].route)
+        if told is not None:
+            return told
         name = self._named(environ)
         chosen = self._default if name is None else self._by_name.get(normalised(name))
         if chosen is not None:

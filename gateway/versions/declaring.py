@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -179,41 +179,58 @@ class Versions:
         return next((one for one in self.versions if normalised(one.label) == wanted), None)
 
     def faults(self, service: Service) -> list[str]:
-        """What is wrong with the declaration, for this service."""
-        found = judged(self._wrong_versions)
-        if found:
-            return found  # or others would follow from these
-        found += judged(self._wrong_choice)
-        found += judged(lambda: path_faults(self.path, service.url_prefix, self.labels))
+        """What is wrong with the declaration, for this service: all that follows from nothing else
+        that is wrong."""
+        found = judged(self._wrong_versions) + judged(self._wrong_choice)
+        labels = [one.label for one in self.named_versions]
+        wrong_path = judged(lambda: path_faults(self.path, service.url_prefix, labels))
+        found += wrong_path
         strip = service.strip_prefix
-        if isinstance(strip, str) and not found:
-            wrong = [
-                one for one in self.prefixes if not f"{one}/".startswith(strip.rstrip("/") + "/")
-            ]
+        if isinstance(strip, str) and self.path is not None and not wrong_path:
+            prefixes = [prefix_of(self.path, label) for label in labels]
+            wrong = [one for one in prefixes if not f"{one}/".startswith(strip.rstrip("/") + "/")]
             found += [f"strip_prefix {strip!r} does not begin {prefix!r}" for prefix in wrong]
         return found
+
+    @property
+    def named_versions(self) -> tuple[Version, ...]:
+        """Those that are a Version with a label."""
+        right = (one for one in self.versions if isinstance(one, Version))
+        return tuple(one for one in right if _is_label(one.label))
 
     def _wrong_versions(self) -> list[str]:
         if not self.versions:
             return ["versions has no Version"]
-        strange = [one for one in self.versions if not isinstance(one, Version)]
-        if strange:
-            return [f"{one!r} is no Version" for one in strange]
-        found = [fault for one in self.versions for fault in one.faults()]
-        if not found:
-            names = [slug(normalised(label)) for label in self.labels]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            found += [f"two versions are called {name!r}" for name in twice]
-        return found
+        found = [f"{one!r} is no Version" for one in self.versions if not isinstance(one, Version)]
+        found += [
+            fault for one in self.versions if isinstance(one, Version) for fault in one.faults()
+        ]
+        names = [slug(normalised(one.label)) for one in self.named_versions]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        return found + [f"two versions are called {name!r}" for name in twice]
 
     def _wrong_choice(self) -> list[str]:
         found = []
-        if self.default is not None and self.named(self.default) is None:
-            found.append(f"default {self.default!r} is none of {', '.join(self.labels)}")
-        if isinstance(self.headers, str) or not all(map(TOKEN.fullmatch, self.headers)):
+        default: Any = self.default
+        if not isinstance(default, str | None):
+            found.append(f"default={default!r} must be a label")
+        elif default is not None and self._lacks(default):
+            found.append(f"default {default!r} is none of {', '.join(self.labels)}")
+        if not _are_fields(self.headers):
             found.append(f"headers={self.headers!r} must be a list of field names")
         if self.query is not None and not (isinstance(self.query, str) and self.query):
             found.append(f"query={self.query!r} must be the name of a parameter")
         if self.path is None and not self.headers and not self.media_type and self.query is None:
             found.append("versions are named nowhere: by no path, header, media type or query")
         return found
+
+    def _lacks(self, label: str) -> bool:
+        """Whether no version has this label, as far as the versions have right ones."""
+        known = self.named_versions
+        return bool(known) and len(known) == len(self.versions) and self.named(label) is None
+
+
+def _are_fields(value: object) -> bool:
+    if not isinstance(value, Collection) or isinstance(value, str):
+        return False
+    return all(isinstance(one, str) and TOKEN.fullmatch(one) for one in value)

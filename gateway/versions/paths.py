@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 PLACE = "{version}"
 # What a prefix is made of; percent-encoded where need be.
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%\-]+)*")
-_UNKNOWN = "claim_version"
+#: The endpoint, below its service, of what looks like a version and is none.
+UNKNOWN = "claim_version"
 
 
 def prefix_of(path: str, label: str) -> str:
@@ -115,7 +116,7 @@ def _claim(app: Flask, name: str, path: str, shapes: Sequence[str], labels: Sequ
     for rest in ("", "/", "/<path:_rest>"):
         app.add_url_rule(
             at + rest,
-            f"{name}.{_UNKNOWN}",
+            f"{name}.{UNKNOWN}",
             unknown,
             methods=ALL_METHODS,
             provide_automatic_options=False,
@@ -129,13 +130,11 @@ def takes(segment: str, text: str) -> bool:
 
 
 def labels_by_rule(app: Flask, name: str, path: str, labels: Sequence[str]) -> dict[str, str]:
-    """The version that each rule of a service names; empty for those that name none there is."""
+    """The version that each rule of a service names, if it does."""
     prefixes = {label: prefix_of(path, label) for label in labels}
     found = {}
     for rule in app.url_map.iter_rules():
-        if rule.endpoint == f"{name}.{_UNKNOWN}":
-            found[rule.rule] = ""
-        elif rule.endpoint.startswith(f"{name}."):
+        if rule.endpoint.startswith(f"{name}."):
             for label, prefix in prefixes.items():
                 if f"{rule.rule}/".startswith(f"{prefix}/"):
                     found[rule.rule] = label

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -12,30 +11,13 @@ import pytest
 
 from examples.backend import Request
 from examples.orders import backend
-from gateway import Retry
-from gateway.policy import order_faults
 from gateway.testing_stub import StubTransport
 from gateway.transforms import OpenAPI
 from tests.support.wsgi import Answer, call, make_app, open_service
+from tests.transforms.openapi_documents import EXAMPLE, api, document
 from tests.transforms.validation.asking import asked, errors, faults, refused, sent, wrong
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLE = ROOT / "examples" / "orders.openapi.yaml"
 ORDER = {"user_id": 1, "lines": [{"product_id": 3, "quantity": 2, "unit_price": "48.90"}]}
-
-
-def document(schema: Any = None, *, version: str = "3.1.0", **operation: Any) -> dict[str, Any]:
-    """An API whose `POST /a` takes bodies as this schema says."""
-    if schema is not None:
-        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
-    return {"openapi": version, "paths": {"/a": {"post": operation}}}
-
-
-def api(*args: Any, prefix: str | None = None, **options: Any) -> OpenAPI:
-    """A sound one."""
-    policy = OpenAPI(document(*args, **options), prefix=prefix)
-    assert faults(policy) == []
-    return policy
 
 
 @pytest.fixture(scope="module")
@@ -302,107 +284,6 @@ def test_parts_may_be_in_other_files(tmp_path: Path) -> None:
     assert errors(policy, asked("POST", "/a?n=2", b'"x"')) == [
         {"parameter": "n", "in": "query", "detail": 'must be "1"'},
         {"pointer": "", "detail": "must be an integer"},
-    ]
-
-
-def test_all_faults_of_a_document_are_told_together() -> None:
-    given = {
-        "openapi": "3.1.0",
-        "jsonSchemaDialect": "https://example.com/mine",
-        "servers": [{"url": "v1"}],
-        "paths": {
-            "/a/{id}": {
-                "get": {"parameters": [{"name": "a", "in": "body"}]},
-                "put": {"parameters": [{"name": "x", "in": "path", "schema": {}}]},
-                "post": {
-                    "requestBody": {"content": {"json": {"schema": {"type": "strin"}}}},
-                    "parameters": [
-                        {"name": "id", "in": "path", "style": "matrix", "schema": {}},
-                        {"name": "q", "in": "query"},
-                        {"$ref": "#/components/parameters/Missing"},
-                        {"name": "r", "in": "query", "schema": {"$ref": "other.json"}},
-                        {"name": "s", "in": "query", "schema": {"pattern": "["}},
-                        {"name": "r", "in": "query", "schema": {"$ref": "other.json"}},
-                        5,
-                    ],
-                },
-                "patch": {"requestBody": {"required": True}},
-            },
-            "/b": {"$ref": "#/nothing"},
-        },
-    }
-    told = faults(OpenAPI(given))
-    for part in (
-        "#/jsonSchemaDialect: 'https://example.com/mine' is not supported",
-        "#/servers/0/url: it has no absolute path",
-        "#/paths/~1a~1{id}/get/parameters/0: it needs a name, and in: path, query, header, cookie",
-        "#/paths/~1a~1{id}/get: path variable 'id' has no parameter",
-        "#/paths/~1a~1{id}/put: path variable 'x' is not in the path",
-        "#/paths/~1a~1{id}/post/requestBody/content/json: 'json' is no media type",
-        "#/paths/~1a~1{id}/post/parameters/0/style: 'matrix' is not supported here, but simple",
-        "#/paths/~1a~1{id}/post/parameters/1: it needs a schema, or content of one media type",
-        "post/parameters/2: $ref '#/components/parameters/Missing': there is no such place",
-        "post/parameters/5/schema: $ref 'other.json': nothing is fetched",
-        "post/parameters/4/schema/pattern",
-        "post/parameters/5: 'r' is there twice",
-        "post/parameters/6: it must be an object",
-        "patch/requestBody: a request body needs content",
-        "#/paths/~1b: $ref '#/nothing': there is no such place",
-    ):
-        assert any(part in one for one in told), part
-    assert all(one.startswith("document: ") for one in told)
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({"swagger": "2.0", "paths": {}}, "#/openapi: None must be 3.0.x or 3.1.x"),
-        ({"openapi": "3.2.0", "paths": {}}, "#/openapi: '3.2.0' must be 3.0.x or 3.1.x"),
-        ({"openapi": "3.1.0"}, "#/paths: there must be paths"),
-        ({"openapi": "3.1.0", "paths": {"a": {"get": {}}}}, "path 'a': it must begin with a slash"),
-    ],
-)
-def test_what_is_no_document_of_ours(given: dict[str, Any], told: str) -> None:
-    (found,) = faults(OpenAPI(given))
-    assert told in found
-
-
-def test_paths_that_are_the_same_are_a_fault() -> None:
-    def item(name: str) -> dict[str, Any]:
-        return {"get": {"parameters": [{"name": name, "in": "path", "schema": {}}]}}
-
-    (found,) = faults(
-        OpenAPI({"openapi": "3.0.0", "paths": {"/a/{x}": item("x"), "/a/{y}": item("y")}})
-    )
-    assert "differs from another one only in the names of its variables" in found
-
-
-def test_options_that_make_no_sense_are_faults(tmp_path: Path) -> None:
-    policy = OpenAPI(
-        tmp_path / "none.json",
-        prefix="v1",
-        unknown="ignore",
-        strict_query=5,  # type: ignore[arg-type]
-        max_bytes=0,
-    )
-    assert faults(policy) == [
-        "prefix='v1' must be an absolute path",
-        "unknown='ignore' must be 'refuse' or 'pass'",
-        "strict_query=5 must be True or False",
-        "max_bytes=0 must be 1 or more",
-    ]
-    assert faults(OpenAPI(tmp_path / "none.json")) == ["document: there is no file 'none.json'"]
-    assert order_faults([Retry(), policy]) == [
-        "OpenAPI works per request and must come before Retry"
-    ]
-
-
-def test_a_missing_package_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("rules", "openapi_operations"):
-        monkeypatch.delitem(sys.modules, f"gateway.transforms.validation.{name}", raising=False)
-    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
-    assert faults(OpenAPI(document())) == [
-        "document: it needs jsonschema-rs: pip install .[openapi]"
     ]
 
 

@@ -113,9 +113,34 @@ def test_faults_are_told_at_start_with_their_place() -> None:
     service, _ = versioned(Version("v1", policies=[object()]), choice={"default": "v2"})  # type: ignore[list-item]
     with pytest.raises(ConfigurationError) as caught:
         make_app(service)
-    (fault,) = caught.value.faults
-    assert fault.startswith("service 'users': default 'v2' is none of v1 (")
-    assert "support.py:" in fault
+    first, second = caught.value.faults
+    assert first.startswith("service 'users': default 'v2' is none of v1 (")
+    assert second.startswith("service 'users-v1': <object object at ")
+    assert all("support.py:" in fault for fault in caught.value.faults)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    strange: Any = 7
+    versions = ("v0", Version("a/b"), Version("v1", upstream=strange), Version("1", link="x"))
+    found = faults(*versions, default="v9", headers="X", query="", path="api", strip_prefix="/x")
+    assert found == [
+        "'v0' is no Version",
+        "version 'a/b': its label must be of letters, digits, '.', '-' and '_', 64 at most",
+        "version 'v1': upstream must be an address",
+        "version '1': link 'x' must be a URL or an absolute path",
+        "version '1': link is told with deprecated or sunset",
+        "two versions are called '1'",
+        "headers='X' must be a list of field names",
+        "query='' must be the name of a parameter",
+        "path 'api' must be an absolute path with one segment {version}",
+    ]
+    found = faults(Version("v1", prefix="x"), path="/{version}/users", strip_prefix="/api")
+    assert [fault.partition(" ")[0] for fault in found] == ["version", "strip_prefix"]
+    assert faults(headers=7, default=7) == [
+        "versions has no Version",
+        "default=7 must be a label",
+        "headers=7 must be a list of field names",
+    ]
 
 
 def test_a_version_without_an_address_names_both_variables() -> None:

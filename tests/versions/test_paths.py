@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from flask import Flask
 
 from gateway import Cache, ConfigurationError, Service, Version, limiter, public, require
 from gateway.early_places import early_places
+from gateway.observability.access_log import AccessLog
 from gateway.testing_stub import StubTransport
 from tests.support.wsgi import Answer, bearer, call, make_app, open_service
 from tests.versions.support import echo, versioned
@@ -67,6 +69,25 @@ def test_what_looks_like_a_version_and_is_none(version: str) -> None:
             answer = call(app, f"/api/{version}/users{rest}", method)
             assert (answer.status, answer.code) == (404, "unknown_version")
             assert answer.json["supported"] == ["v1", "v2"]
+
+
+@pytest.mark.parametrize(
+    ("target", "route"),
+    [
+        ("/api/v9/users", "/api/<version>/users"),
+        ("/api/v9/users/7", "/api/<version>/users/<path:_rest>"),
+        ("/api/v2/users/7", "/api/v2/users/<path:_rest>"),
+        ("/api/users/7", "/api/users/<path:_rest>"),
+    ],
+)
+def test_the_access_log_has_routes_as_they_are_declared(
+    target: str, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[bytes] = []
+    app = users_app()
+    monkeypatch.setattr(app.wsgi_app, "_log", AccessLog(lines.append))
+    call(app, target)
+    assert [orjson.loads(line)["route"] for line in lines] == [route]
 
 
 def test_what_looks_like_no_version_is_no_route() -> None:

@@ -50,7 +50,7 @@ def operations(given: Given, prefix: str | None) -> Paths[Operations]:
     reached = Reached(documents, prepare)
     for schema in description.schemas():
         reached.enter(schema)
-    found = description.faults + reached.faults
+    found = description.faults + _path_faults(description.operations) + reached.faults
     for entered in reached.entered:
         found += schema_faults(entered)
     if found:
@@ -58,28 +58,35 @@ def operations(given: Given, prefix: str | None) -> Paths[Operations]:
     return _Compiling(documents, reached).all(description.operations)
 
 
+def _path_faults(described: list[DescribedOperation]) -> list[str]:
+    """What is wrong with paths, and with several together."""
+    found: dict[str, None] = {}
+    paths: Paths[bool] = Paths()
+    for one in described:
+        for template in one.templates:
+            try:
+                paths.at(template, True)
+            except PathFault as error:
+                found[f"{one.place.label}: path {template!r}: {error}"] = None
+    return list(found)
+
+
 class _Compiling:
     def __init__(self, documents: Documents, reached: Reached) -> None:
         self._documents = documents
         self._compiler = Compiler(documents, reached)
-        self._faults: list[str] = []
 
     def all(self, described: list[DescribedOperation]) -> Paths[Operations]:
-        """All operations by their paths."""
+        """All operations by their paths, which are in order. Raises DeclarationFaults."""
         paths: Paths[Operations] = Paths()
         for one in described:
             operation = self._operation(one)
             for template in one.templates:
-                try:
-                    paths.at(template, {})[one.method] = operation
-                except PathFault as error:
-                    self._faults.append(f"{one.place.label}: path {template!r}: {error}")
+                paths.at(template, {})[one.method] = operation
         try:
             self._compiler.compile()
         except DocumentFault as error:
-            self._faults.append(str(error))
-        if self._faults:
-            raise DeclarationFaults(self._faults)
+            raise DeclarationFaults([str(error)]) from None
         return paths
 
     def _operation(self, described: DescribedOperation) -> Operation:
