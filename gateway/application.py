@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -143,7 +143,8 @@ def create_app(
     everyone = {one.name: one for one in (*chosen.all, *chain.from_iterable(carriers.values()))}
     asked = frozenset(name for name, one in everyone.items() if one.forwards)
     contexts = {
-        name: _context(one, asked, gateway, schemes.written) for name, one in everyone.items()
+        name: _context(one, everyone[one.known_as].prefixes, asked, gateway, schemes.written)
+        for name, one in everyone.items()
     }
     gateway.contexts.update(contexts)
     limits = open_limits(settings, gateway.windows, gateway.records)
@@ -305,12 +306,16 @@ def _scheme_context(gateway: Gateway) -> SchemeContext:
 
 
 def _context(
-    own: Service, services: frozenset[str], gateway: Gateway, written: frozenset[str]
+    own: Service,
+    prefixes: tuple[str, ...],
+    services: frozenset[str],
+    gateway: Gateway,
+    written: frozenset[str],
 ) -> PolicyContext:
     def handler_of(other: str) -> Handler:
         def handle(request: UpstreamRequest) -> UpstreamResponse:
             runtime = gateway.runtimes[other]  # when used: they are made one after the other
-            return runtime.handler(replace(request, service=runtime.service.known_as))
+            return runtime.handler(request.passed_on(own.name, runtime.service.known_as))
 
         return handle
 
@@ -324,4 +329,5 @@ def _context(
         commons=gateway.commons,
         told=written | kept_for_tokens(own, gateway.tokens),
         declared="" if own.known_as == own.name else own.known_as,
+        prefixes=prefixes,
     )

@@ -7,7 +7,7 @@ application and on any thread or greenlet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -183,6 +183,21 @@ class Exchange:
                 raise
 
 
+def derived(
+    main: Exchange, started: float, service: str = "", record: Callable[..., Exchange] = Exchange
+) -> Exchange:
+    """The record of a request that is made of another one, for the same client; `main` is that
+    one's. service: whom it is for; empty: the same. record: makes it."""
+    return record(
+        main.request_id,
+        started,
+        service=service or main.service,
+        route=main.route,
+        user=main.user,
+        client=main.client,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
     """A request outlined for an upstream: what to send, not yet where.
@@ -220,6 +235,11 @@ class UpstreamRequest:
         """A field's value, its repetitions joined by commas; empty if it is not there. name: in
         lower case."""
         return ",".join([value for given, value in self.headers if given.lower() == name])
+
+    def passed_on(self, by: str, to: str) -> UpstreamRequest:
+        """The request as the chain of one service hands it to that of another. It differs by that:
+        others may hand on one for the same path, and have made something else of it."""
+        return replace(self, service=to, differs=(*self.differs, f"from {by}"))
 
 
 @dataclass(slots=True)

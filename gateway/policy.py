@@ -17,6 +17,8 @@ and may say about itself, all optional:
                                               them says why, if it is not the usual reason
     needs: tuple of names                     services it sends requests to, beside its own
     faults(context) -> list of str            what is wrong with its options, found at start
+    apart(context) -> (request) -> str        what answers to a request differ by that it makes no
+                                              change to; empty for nothing that is known
     explained(request, context) -> Explained  what it would do with a request now; it counts, keeps
                                               and asks nothing
 """
@@ -47,7 +49,9 @@ class PolicyContext:
     view: the endpoint of the view whose own policy this is; empty for a service's. told: request
     fields, in lower case, in which schemes and tokens tell this service's backend who asks.
     declared: of a version, which is a service of its own, the name of the service that has it;
-    otherwise empty.
+    otherwise empty. listed: whether the policy is in a list of the service or of a view, where
+    others find its options; False for one that a view gives to a part of its answer. prefixes:
+    those below which clients find the service, in any of its versions.
     """
 
     service: str
@@ -60,6 +64,8 @@ class PolicyContext:
     view: str = ""
     told: frozenset[str] = frozenset()
     declared: str = ""
+    listed: bool = True
+    prefixes: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from gateway.forwarded import CALLERS, PLACES
@@ -75,12 +75,16 @@ class Requester:
     @property
     def way(self) -> str:
         """What trusted proxies say of the client's URL beside its scheme and host, such as
-        `X-Forwarded-Prefix`; empty where they say nothing. Clients may be able to write it."""
+        `X-Forwarded-Prefix`, and their own `Host`, which a backend may get, where the client's is
+        another one; empty where they say nothing. Clients may be able to write it."""
         environ = self._environ
-        if not environ["gateway.edge"].trusted:
+        edge = environ["gateway.edge"]
+        if not edge.trusted:
             return ""
-        told = [name for name in _PLACES if name in environ]
-        found = [f"{name}={_place(environ[name])}" for name in told]
+        found = [f"{name}={_place(environ[name])}" for name in _PLACES if name in environ]
+        own = environ.get("HTTP_HOST", "")
+        if own != edge.host:
+            found.append(f"HTTP_HOST={own.lower()}")
         return repr(found) if found else ""
 
     def caller(self, cookies: Collection[str] | None = None) -> str:
@@ -113,10 +117,15 @@ class Requester:
 
 
 def _chosen(value: str, names: Collection[str]) -> str:
-    """The cookies with these names, in the order sent."""
+    """The cookies with these names, in the order sent, each with all that any backend may take for
+    its value: for some a comma ends it, for most it does not, and quotes may hold a semicolon."""
     known = frozenset(map(folded, names))
-    pairs = (pair.strip() for pair in value.replace(",", ";").split(";"))
-    return ";".join(pair for pair in pairs if folded(pair.partition("=")[0]) in known)
+    found = [part.strip() for part in value.split(";") if _has_one(part, known)]
+    return value if found and '"' in value else ";".join(found)
+
+
+def _has_one(part: str, known: Set[str]) -> bool:
+    return any(folded(pair.partition("=")[0]) in known for pair in part.split(","))
 
 
 def _place(value: str) -> str:

@@ -222,10 +222,13 @@ class Service(Blueprint):
         cache: Policy | None = None,
         version: str | None = None,
         trusted: bool = False,
+        **values: object,
     ) -> Leg:
         """A leg for `gather`: a request to this service that answers with JSON. Nothing is sent.
 
         path: below the service's url_prefix, as text: it is percent-encoded here.
+        values: what stands in the path's places, such as `fetch("/{id}", id=text)`: each is part of
+            one segment, whatever a client has written. Without any, the path has no places.
         query: its parameters; one that is None is left out, one that is a list is repeated.
         headers: further fields; they replace the client's of their names, and `Accept`. One that is
             None or empty is not sent, nor is the client's. Values are percent-encoded where they
@@ -243,14 +246,16 @@ class Service(Blueprint):
             caller who may not ask the service itself does not get the part.
 
         The leg carries the caller's identity, request id, trace, other fields that are not about
-        the client's own body or conditions, and `X-Request-Deadline`. Raises ValueError for a path
-        that no client may ask for, such as one with dot segments, and for fields that are the
-        gateway's own.
+        the client's own body or conditions, and `X-Request-Deadline`. Raises Refusal (400) for a
+        path that no client may ask for, such as one with dot segments, and for a value that is
+        empty or would be more than a part of a segment; ValueError for fields that are the
+        gateway's own, and a place without a value; TypeError for a value without a place.
         """
         return make_leg(
             self,
             method,
             path,
+            values,
             query,
             headers=headers,
             json=json,
@@ -321,6 +326,8 @@ class Runtime:
     put: str = ""
     #: What chooses among its versions; None where it has none. The rest is then the default's.
     versions: Choice | None = None
+    #: The same without the route filters around its chains; None where there are none.
+    inside: Runtime | None = None
 
 
 __all__ = ["Runtime", "Service", "UpstreamRequest"]

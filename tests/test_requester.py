@@ -17,7 +17,8 @@ def requester(identity: Identity | None = None, host: str = "a.example", **envir
     """A requester whose request had these fields."""
     trusted = bool(environ.pop("trusted", ""))
     edge = Edge("", trusted, "192.0.2.1", environ.pop("scheme", "http"), host)
-    return Requester({"gateway.edge": edge, "RAW_URI": "/a?b", **environ}, identity, FIELDS)
+    told = {"gateway.edge": edge, "RAW_URI": "/a?b", "HTTP_HOST": host}
+    return Requester({**told, **environ}, identity, FIELDS)
 
 
 def ada(**changes: Any) -> Identity:
@@ -108,6 +109,7 @@ def test_who_a_trusted_proxy_says_it_is(name: str) -> None:
         ("HTTP_X_FORWARDED_PORT", "8443"),
         ("HTTP_X_ORIGINAL_HOST", "evil.example"),
         ("HTTP_FORWARDED", "for=192.0.2.7;host=evil.example"),
+        ("HTTP_HOST", "inner.example"),  # which a backend gets by preserve_host
     ],
 )
 def test_urls_by_a_trusted_proxys_word(name: str, value: str) -> None:
@@ -139,7 +141,11 @@ def test_cookies_count_beside_a_checked_credential() -> None:
         ("seen=1; sess%69on=y", None),  # to PHP of old,
         ("session[a]=y", None),  # and to any PHP
         ("sessions=y", ""),
-        ("a=b,session=x", "session=x"),
+        ("a=b,session=x", None),  # to most, this is one cookie, a,
+        ("session=x,y", None),  # and this one's value has a comma,
+        ("session=x;y", "session=x"),
+        ('session="x;y"', None),  # as quoted ones may have a semicolon
+        ('seen="1"', ""),
     ],
 )
 def test_chosen_cookies(cookie: str, same: str | None) -> None:

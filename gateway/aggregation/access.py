@@ -5,7 +5,8 @@ A view that gathers lets nobody see more than he could by asking the services hi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from flask import Flask
@@ -21,6 +22,8 @@ from gateway.routes import route_without_paths
 if TYPE_CHECKING:
     from gateway.routes import Parts, Route
     from gateway.service import Service
+
+    Found = tuple[Route, Mapping[str, Any]]
 
 
 class LegAccess:
@@ -41,27 +44,37 @@ class LegAccess:
     def route(self, service: Service, method: str, path: str) -> Route:
         """The route by which a client would ask the service for this. path: percent-encoded.
         Raises Refusal, 404 or 405, where there is none."""
-        if service.url_prefix is None:
-            return route_without_paths(service)
-        if service.name not in self._shared:
-            return self._routes[f"{service.name}.forward"]
-        text = unquote(path)  # as rules are written
-        route = self._matched(self._rules, method, text)
-        for sibling, rules in route.siblings:
-            if sibling is service and route.service is not service:
-                route = self._matched(rules.bind(""), method, text)
-        if route.service is not service:
-            raise _no_route(404)
-        return route
+        return self._found(service, method, path)[0]
 
-    def _matched(self, rules: MapAdapter, method: str, path: str) -> Route:
+    def variables(self, service: Service, method: str, path: str) -> Mapping[str, Any]:
+        """The values of that route's variables; empty where there is none."""
         try:
-            found, _ = rules.match(path, method)
+            return self._found(service, method, path)[1]
+        except Refusal:
+            return {}
+
+    def _found(self, service: Service, method: str, path: str) -> Found:
+        if service.url_prefix is None:
+            return route_without_paths(service), {}
+        if service.name not in self._shared:
+            return self._routes[f"{service.name}.forward"], {}
+        text = unquote(path)  # as rules are written
+        found = self._matched(self._rules, method, text)
+        for sibling, rules in found[0].siblings:
+            if sibling is service and found[0].service is not service:
+                found = self._matched(rules.bind(""), method, text)
+        if found[0].service is not service:
+            raise _no_route(404)
+        return found
+
+    def _matched(self, rules: MapAdapter, method: str, path: str) -> Found:
+        try:
+            found, values = rules.match(path, method)
         except HTTPException as error:
             raise _no_route(405 if error.code == 405 else 404) from None
         if ".claim_" in found:  # a path of a view, and not what the view takes
             raise _no_route(405)
-        return self._routes[found]
+        return self._routes[found], values
 
 
 def check(

@@ -9,17 +9,17 @@ from typing import Any
 import orjson
 
 from gateway.aggregation.leg import LegFailed
+from gateway.content_codings import ContentError, TooLarge, decoded
 from gateway.errors import ClientGone, Refusal, UpstreamError
 from gateway.exchange import Handler, UpstreamRequest, UpstreamResponse
+from gateway.json_depth import too_deep
 
 #: Statuses that a client is told where a part that is needed has them; others are a 502.
 _TOLD = frozenset({403, 404, 410, 429})
 #: The reason of a failure that is nobody's but the gateway's.
 BUG = "bug"
 _LATE = "http_response_timeout"
-# Arrays and objects inside of one another: more than that nobody writes who means it, and with
-# twice as many no answer could be made of it.
-_MOST_DEPTH = 128
+_LARGE = "answer_too_large"
 
 
 class Call:
@@ -75,7 +75,7 @@ class Call:
         for name, value in response.headers:
             if name == "X-Fallback":
                 self.fallback = value[:20]
-        return _value(response, data)
+        return _value(response, data, self._most)
 
     def _read(self, response: UpstreamResponse, end: float) -> bytes:
         pieces: list[bytes] = []
@@ -83,37 +83,38 @@ class Call:
         for piece in response.body:
             size += len(piece)
             if size > self._most:
-                raise LegFailed("answer_too_large")
+                raise LegFailed(_LARGE)
             pieces.append(piece)
             if time.monotonic() > end:
                 raise LegFailed(_LATE, 504)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _value(response: UpstreamResponse, data: bytes) -> Any:
+def _value(response: UpstreamResponse, data: bytes, most: int) -> Any:
     status = response.status
     if not 200 <= status < 300:
         raise LegFailed(f"status_{status}", status if status in _TOLD else 502)
+    data = data and _plain(response, data, most)
     if not data:
         return None
     try:
         value = orjson.loads(data)
     except ValueError:
         raise LegFailed("no_json") from None
-    if data.count(b"[") + data.count(b"{") > _MOST_DEPTH and _is_deep(value):
+    if too_deep(data, value):
         raise LegFailed("no_json")
     return value
 
 
-def _is_deep(value: Any) -> bool:
-    level: list[Any] = [[value]]
-    for _ in range(_MOST_DEPTH + 1):
-        level = [
-            child
-            for one in level
-            for child in (one.values() if isinstance(one, dict) else one)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+def _plain(response: UpstreamResponse, data: bytes, most: int) -> bytes:
+    """A body without its content codings: some backends use one although none is asked for."""
+    fields = response.headers
+    codings = [value for name, value in fields if name.lower() == "content-encoding"]
+    if not codings:
+        return data
+    try:
+        return decoded(data, ",".join(codings), most)
+    except TooLarge:
+        raise LegFailed(_LARGE) from None
+    except ContentError as error:
+        raise LegFailed(error.reason) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Set
 from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
@@ -12,11 +13,13 @@ from flask import Flask
 
 from gateway.aggregation.access import LegAccess, check
 from gateway.aggregation.asking import Call
+from gateway.aggregation.keeping import Keeping
 from gateway.aggregation.leg import Leg
 from gateway.aggregation.outline import ClientRequest, outlined
 from gateway.errors import Refusal
-from gateway.exchange import Handler
-from gateway.policy import chain, policy_faults
+from gateway.exchange import Handler, Policy
+from gateway.policy import PolicyContext, policy_faults
+from gateway.view_policies import Layers, policies_of
 
 if TYPE_CHECKING:
     from gateway.application import Gateway
@@ -33,6 +36,7 @@ class Dispatcher:
     def __init__(self, app: Flask) -> None:
         gateway: Gateway = app.extensions["gateway"]
         self._gateway = gateway
+        self._views = app.view_functions
         self._access = LegAccess(app, gateway.routes)
         self._aside = None if gateway.aside is None else LegAccess(*gateway.aside)
         self._cached: LRUCache[tuple[str, str, str], Handler] = LRUCache(_CHAINS)
@@ -61,7 +65,8 @@ class Dispatcher:
         no caller could ask.
         """
         runtime = self._runtime(leg)
-        request = outlined(leg, client, runtime, end, abandoned)
+        variables = partial(self._access_of(leg.service).variables, leg.service, leg.method)
+        request = outlined(leg, client, runtime, end, abandoned, variables)
         path = request.requester.target[0] if request.requester else ""
         view = self._view(leg, client, runtime, path)
         if view:
@@ -74,10 +79,8 @@ class Dispatcher:
         if leg.trusted and not runtime.views:
             return ""
         service = leg.service
-        helped = self._aside is not None and service.name in self._gateway.chosen.needed_by
-        access = self._aside if helped and self._aside else self._access
         try:
-            route = access.route(service, leg.method, path)
+            route = self._access_of(service).route(service, leg.method, path)
         except Refusal:
             if not leg.trusted:
                 raise
@@ -86,6 +89,11 @@ class Dispatcher:
             asking = client.environ["gateway.route"].service
             check(route, service, leg.method, client.identity, asking)
         return route.endpoint if route.endpoint in runtime.views else ""
+
+    def _access_of(self, service: Service) -> LegAccess:
+        if self._aside is not None and service.name in self._gateway.chosen.needed_by:
+            return self._aside
+        return self._access
 
     def _runtime(self, leg: Leg) -> Runtime:
         service: Service = leg.service
@@ -112,11 +120,24 @@ class Dispatcher:
             context = self._gateway.contexts[runtime.service.name]
             if wrong := policy_faults([leg.cache], context):
                 raise ValueError(f"cache of a leg to {leg.service.name!r}: {'; '.join(wrong)}")
-            # What the service keeps may be kept further in, and is not this leg's.
-            found = chain([leg.cache], handler, replace(context, service=repr(key)))
+            found = self._keeping(leg.cache, runtime, view, context, repr(key))
             with self._caching:
                 self._cached[key] = found
         return found
+
+    def _keeping(
+        self, cache: Policy, runtime: Runtime, view: str, context: PolicyContext, name: str
+    ) -> Handler:
+        """A cache around a service's chain, and inside of filters: they see every request."""
+        inside = runtime.inside or runtime
+        own = policies_of(self._views[view]) if view in inside.views else ()
+        policies = Layers.of(own, inside.service.policies).among(inside.service.policies)
+        handler = inside.views.get(view, inside.handler)
+        found: Handler = Keeping(cache, handler, policies, context, name)
+        filters = self._gateway.filters
+        if filters is None or runtime.inside is None:
+            return found
+        return filters.around(replace(inside, handler=found, views={})).handler
 
 
 def _options(cache: Any) -> str:

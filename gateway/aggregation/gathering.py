@@ -19,6 +19,7 @@ from gateway.aggregation.asking import BUG, Call
 from gateway.aggregation.dispatcher import Dispatcher
 from gateway.aggregation.failing import raise_for
 from gateway.aggregation.leg import After, Leg, LegFailed, after
+from gateway.aggregation.leg_path import UnusablePath
 from gateway.aggregation.outline import ClientRequest
 from gateway.errors import ClientGone, Refusal, UpstreamError, deadline_exceeded
 from gateway.exchange import Exchange
@@ -288,12 +289,22 @@ class _Gathering:
     def _resolve(self, name: str, part: After) -> None:
         for needed in part.needs:
             if needed in self._failed and needed not in self._stood_for:
-                self._failed[name] = failed = self._failed[needed]
-                if part.required:
-                    raise_for(failed)
-                self._values[name] = _own(part.default)
+                self._do_without(name, part, self._failed[needed])
                 return
-        self._begin(name, part.function(*[self._values[needed] for needed in part.needs]))
+        try:
+            made = part.function(*[self._values[needed] for needed in part.needs])
+        except UnusablePath as refused:  # what it is made of, backends have said: no client's fault
+            failed = LegFailed(refused.slug)
+        else:
+            self._begin(name, made)
+            return
+        self._do_without(name, part, failed)
+
+    def _do_without(self, name: str, part: After, failed: LegFailed) -> None:
+        self._failed[name] = failed
+        if part.required:
+            raise_for(failed)
+        self._values[name] = _own(part.default)
 
 
 def _with_fallbacks(leg: Leg | Callable[..., Any] | None) -> Iterator[Leg]:

@@ -12,8 +12,7 @@ from urllib.parse import quote, urlencode
 
 from gateway import forwarded
 from gateway import headers as header_fields
-from gateway.errors import Refusal
-from gateway.urls import check_path
+from gateway.aggregation.leg_path import leg_path
 
 if TYPE_CHECKING:
     from gateway.exchange import Policy
@@ -62,19 +61,19 @@ class Leg:
     trusted: bool = False
 
 
-def make_leg(service: Service, method: str, path: str, query: Query | None, **options: Any) -> Leg:
+def make_leg(
+    service: Service,
+    method: str,
+    path: str,
+    values: Mapping[str, object],
+    query: Query | None,
+    **options: Any,
+) -> Leg:
     """See Service.fetch."""
-    if not isinstance(path, str):
-        raise TypeError(f"a path is text, not {path!r}")
-    target = quote(path, safe="/;=,:@!$&'()*+~") if path.strip("/") else ""
-    if target and target[0] != "/":
-        target = "/" + target
-    try:
-        check_path(target)  # what no client may ask for, no leg asks for on its behalf
-    except Refusal as refused:
-        raise ValueError(f"{path!r} is no path of a leg: {refused.description}") from None
+    target = leg_path(path, values, encoded_slashes=service.allow_encoded_slashes)
     pairs = query.items() if isinstance(query, Mapping) else (query or ())
-    if told := urlencode([(name, value) for name, value in pairs if value is not None], doseq=True):
+    given = [(name, value) for name, value in pairs if value is not None]
+    if told := urlencode(given, doseq=True, errors="surrogatepass"):
         target += "?" + told
     options["headers"] = tuple(_fields(options.pop("headers") or {}))
     timeout = options.get("timeout")
@@ -88,7 +87,8 @@ def _fields(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in given.items():
         if not _TOKEN.fullmatch(name) or name.lower() in _WRITTEN:
             raise ValueError(f"a leg cannot have a field {name!r} of its own")
-        yield name, "" if value is None else quote(str(value), safe=_PRINTABLE)
+        told = "" if value is None else str(value)
+        yield name, quote(told, safe=_PRINTABLE, errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ and how much time is left."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import orjson
 from gateway import forwarded, headers
 from gateway.aggregation.leg import DEADLINE, Leg
 from gateway.bodies import BytesBody
-from gateway.exchange import Exchange, Headers, Timeouts, UpstreamRequest
+from gateway.exchange import Exchange, Headers, Timeouts, UpstreamRequest, derived
 from gateway.forwarding import outgoing_fields
 from gateway.requester import Requester
 from gateway.urls import strip_prefix
@@ -38,16 +38,31 @@ _ITS_OWN = frozenset(
 )
 
 
+#: Finds the values of the variables that a path has for its service.
+Variables = Callable[[str], Mapping[str, Any]]
+
+
 class LegRequester(Requester):
     """The client, as the one who asks for what a leg asks."""
 
-    __slots__ = ("_target",)
+    __slots__ = ("_target", "_variables")
 
     def __init__(
-        self, asked: ClientRequest, credentials: tuple[str, ...], target: tuple[str, str | None]
+        self,
+        asked: ClientRequest,
+        credentials: tuple[str, ...],
+        target: tuple[str, str | None],
+        variables: Variables,
     ) -> None:
         super().__init__(asked.environ, asked.identity, credentials)
         self._target = target
+        self._variables = variables
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Those of the path of the leg: it knows nothing of the path of the view."""
+        found = self._variables(self._target[0])
+        return {name: value for name, value in found.items() if name != "_rest"}
 
     @property
     def target(self) -> tuple[str, str | None]:
@@ -84,8 +99,10 @@ def outlined(
     runtime: Runtime,
     end: float,
     abandoned: Callable[[], bool],
+    variables: Variables = lambda path: {},
 ) -> UpstreamRequest:
     """The leg as its service's chain takes it. end: the monotonic time by which it is over.
+    variables: what its path has for views of the service.
 
     Raises Refusal for a loop (508)."""
     environ, service = client.environ, leg.service
@@ -102,7 +119,6 @@ def outlined(
     body = None
     if leg.json is not None:
         body = BytesBody(orjson.dumps(leg.json))
-    main = client.exchange
     late = end + _GIVEN_UP
 
     def over() -> bool:  # what it waits for inside of a body has no deadline
@@ -119,15 +135,10 @@ def outlined(
         timeouts=Timeouts(min(usual.connect or left, left), min(usual.read or left, left), left),
         deadline=end,
         abandoned=over,
-        exchange=Exchange(
-            main.request_id,
-            now,
-            service=service.name,
-            route=main.route,
-            user=main.user,
-            client=main.client,
+        exchange=derived(client.exchange, now, service.name),
+        requester=LegRequester(
+            client, runtime.credentials, (path, query if mark else None), variables
         ),
-        requester=LegRequester(client, runtime.credentials, (path, query if mark else None)),
         differs=(repr(leg.headers),) if leg.headers else (),
     )
 

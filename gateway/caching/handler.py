@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway import parallel
 from gateway.caching.answers import Answers
 from gateway.caching.asking import PASSED, Asking
-from gateway.caching.collapsing import Collapsing, Flight, Outcome
+from gateway.caching.collapsing import Collapsing, Flight
 from gateway.caching.conditions import CONDITIONAL, FOR_ORIGINS, selected
 from gateway.caching.freshness import NOTHING, Rules, Wants, standing, wants
 from gateway.caching.invalidating import invalidate
 from gateway.caching.keys import KeyOptions, Keys
 from gateway.caching.refreshing import Refreshing
+from gateway.caching.store import Outcome
 from gateway.caching.storing import Shelf
 from gateway.caching.tiers import TieredResponses
 from gateway.caching.visit import Visit
@@ -38,8 +39,8 @@ class Options(KeyOptions, Protocol):
 class Cached:
     """The rest of a service's chain, behind answers that are kept in `store`.
 
-    name: of this cache, as `Cache-Status` says it. wall, monotonic: clocks. sleep, start: how to
-    wait, and how to do something beside the requests.
+    name: of this cache, as `Cache-Status` says it. listed: see Keys. prefixes: see invalidate.
+    wall, monotonic: clocks. sleep, start: how to wait, and how to do something beside the requests.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class Cached:
         store: TieredResponses,
         name: str = "gatehouse",
         *,
+        listed: bool = True,
+        prefixes: Sequence[str] = (),
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
@@ -60,9 +63,10 @@ class Cached:
         self._store = store
         self._obeys = options.client_no_cache
         self._wait = options.collapse
+        self._prefixes = prefixes
         self._wall = wall
         self._monotonic = monotonic
-        self._shelf = Shelf(Keys(service, options), store, options.vary)
+        self._shelf = Shelf(Keys(service, options, listed=listed), store, options.vary)
         self._answers = Answers(name)
         self._collapsing = Collapsing(store, options.collapse, monotonic=monotonic, sleep=sleep)
         self._asking = Asking(following, self._shelf, rules, self._answers, self._collapsing, wall)
@@ -87,7 +91,7 @@ class Cached:
         client leaves while it waits, and what the rest of the chain raises."""
         if request.method not in _READING:
             response = self._following(request)
-            invalidate(self._store.purge, request, response)
+            invalidate(self._store.purge, request, response, self._prefixes)
             return self._answers.passed(request, response, "BYPASS", "fwd=method")
         place = None if request.body is not None else self._shelf.find(request)
         if place is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from urllib.parse import urljoin
 
@@ -17,13 +17,20 @@ _LOCATED = frozenset({"location", "content-location"})
 
 
 def invalidate(
-    purge: Callable[[Purge], int], request: UpstreamRequest, response: UpstreamResponse
+    purge: Callable[[Purge], int],
+    request: UpstreamRequest,
+    response: UpstreamResponse,
+    prefixes: Sequence[str] = (),
 ) -> None:
-    """Drop what is kept of the paths that a request has changed, if it has changed any. Where the
-    store cannot be used, that is done when it can be."""
+    """Drop what is kept of the paths that a request has changed, if it has changed any: below each
+    of these prefixes, where there are several for the same, as versions have. Where the store
+    cannot be used, that is done when it can be."""
     if request.method in SAFE or not 200 <= response.status < 400:
         return
-    for path in changed_paths(request, response):
+    paths = changed_paths(request, response)
+    if len(prefixes) > 1:
+        paths = {one for path in paths for one in _everywhere(path, prefixes)}
+    for path in paths:
         with suppress(StoreFault):  # each is made up for when the store is back
             purge(Purge("path", path))
 
@@ -42,6 +49,15 @@ def changed_paths(request: UpstreamRequest, response: UpstreamResponse) -> set[s
             if path is not None:
                 found.add(path_of(path))
     return found
+
+
+def _everywhere(path: str, prefixes: Sequence[str]) -> Iterator[str]:
+    """A path, and what it is below the other prefixes, if it is below one of them."""
+    yield path
+    below = [one for one in map(path_of, prefixes) if f"{path}/".startswith(f"{one}/")]
+    if below:
+        rest = path[len(max(below, key=len)) :]
+        yield from (path_of(f"{one}{rest}") for one in prefixes)
 
 
 def _named(

@@ -14,6 +14,10 @@ from gateway.urls import folded
 
 # Raise it when a key is made of other parts: what was kept before is then under none.
 _LAYOUT = 1
+#: What purges call the query of answers of which they do not know how it is kept: each purge of a
+#: URL drops them. No client's query begins so, and if one did, its answer would only be dropped
+#: with them.
+ANY_QUERY = "?#"
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _ENCODED = re.compile("%[0-9A-Fa-f]{2}")
 _STRAY = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -39,9 +43,13 @@ class KeyOptions(Protocol):
 
 class Keys:
     """The keys of one service's answers. Each is 16 bytes of a hash, in which every part counts
-    with its length: no two requests that differ share one by how their parts are joined."""
+    with its length: no two requests that differ share one by how their parts are joined.
 
-    def __init__(self, service: str, options: KeyOptions) -> None:
+    listed: whether purges of a URL know these options. Otherwise they drop what is kept of its path
+    with whatever query, where the options leave out or sort parameters.
+    """
+
+    def __init__(self, service: str, options: KeyOptions, *, listed: bool = True) -> None:
         parts = [str(_LAYOUT), service, options.version]
         # What was kept before answers differed by something else is under no key any more.
         for names in (options.vary, options.cookies, options.query):
@@ -54,6 +62,7 @@ class Keys:
         self._query = None if options.query is None else frozenset(map(folded, options.query))
         self._plain_query = options.query is None and not options.sort_query
         self._sorted = options.sort_query
+        self._by_path = not listed and not self._plain_query
 
     def first(self, asked: Asked) -> tuple[bytes, str] | None:
         """The key of what is asked for, and its url as purges name it: the client's path and the
@@ -75,7 +84,10 @@ class Keys:
             parts.append(requester.caller(self._cookies))
         made = self._base.copy()
         made.update(_joined(parts))
-        return made.digest(), url
+        return made.digest(), self._named(url)
+
+    def _named(self, url: str) -> str:
+        return url.partition("?")[0] + ANY_QUERY if self._by_path else url
 
     def url(self, path: str, query: str | None) -> str:
         """What purges call a path and query: see `first`."""
@@ -147,6 +159,8 @@ def _value(name: str, value: str) -> str:
     """A field's value, written in one way where that is cheap to see (RFC 9111 section 4.1)."""
     if name == "accept-encoding":
         return codings(value)
+    if name == "accept-language":
+        value = value.lower()  # RFC 5646 section 2.1.1
     if "," not in value:
         return value.strip()
     if '"' in value:

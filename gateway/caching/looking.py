@@ -96,7 +96,7 @@ def _differences(options: Options, place: Place, request: UpstreamRequest) -> li
     if requester.way:
         found.append("what proxies say of the URL")
     if request.differs:
-        found.append("what transforms in front made of it")
+        found.append("what policies in front made of it")
     if options.shared:
         return [*found, "not the caller: shared"]
     return [*found, "the caller" if requester.caller(options.cookies) else "no caller: nobody's"]

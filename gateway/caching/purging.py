@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from flask import Flask
 
-from gateway.caching.keys import KeyOptions, Keys, url_of
+from gateway.caching.keys import ANY_QUERY, KeyOptions, Keys, url_of
 from gateway.caching.store import TAG_BYTES, Purge
 from gateway.caching.tiers import TieredResponses
 from gateway.policies.cache import Cache
@@ -35,8 +35,9 @@ def cache_options(app: Flask) -> list[Options]:
 
 
 def read_purge(kind: str, text: str, options: Sequence[Options] = ()) -> list[Purge]:
-    """What `url`, `path`, `prefix` or `tag` with this text means. Mostly one; a URL means several
-    where policies choose or sort the parameters that count.
+    """What `url`, `path`, `prefix` or `tag` with this text means. One, but of a URL: it means what
+    is kept of its path under any query, and several more where policies choose or sort the
+    parameters that count.
 
     URLs may have a scheme and host, which do not matter: what is kept for all of them is dropped.
     What a URL may hold only encoded may be typed as it is. Raises ValueError with the reason.
@@ -60,7 +61,7 @@ def read_purge(kind: str, text: str, options: Sequence[Options] = ()) -> list[Pu
         raise ValueError(f"{kind!r} is none of url, path, prefix and tag")
     asked = query if mark else None
     told = [Keys("", one).url(path, asked) for at, one in options if _owns(at, path)]
-    return [Purge("url", one) for one in dict.fromkeys([url, *told])]
+    return [Purge("url", one) for one in dict.fromkeys([url, *told, path + ANY_QUERY])]
 
 
 def purge_all(responses: TieredResponses, purges: Iterable[Purge]) -> int:

@@ -108,6 +108,7 @@ class Walk:
         self.policies += [{"policy": shown(p), "service": own, "reached": False} for p in left]
         other = self.case.gateway.runtimes[name]
         self.runtime = other if other.versions is None else other.versions.default
+        self.request = self.request.passed_on(own, self.runtime.service.known_as)
 
 
 def layers(case: Case, runtime: Runtime) -> list[tuple[Policy, bool]]:

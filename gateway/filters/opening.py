@@ -83,6 +83,7 @@ class Filters:
             return runtime
         return replace(
             runtime,
+            inside=runtime,
             handler=phases.around(steps, self.switches, runtime.handler),
             views={
                 view: phases.around(steps, self.switches, handler)

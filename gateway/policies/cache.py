@@ -140,10 +140,10 @@ class Cache:
         if unknown := sorted(set(names) - set(_OVERRIDABLE)):
             found.append(f"override: {unknown} are none of {', '.join(_OVERRIDABLE)}")
         statuses = () if "statuses" in strange else self.statuses
-        if any(not 200 <= one <= 599 or one in _UNKEPT for one in statuses):
-            found.append("statuses must be from 200 to 599, less 206 and 304")
+        if wild := sorted(one for one in statuses if not 200 <= one <= 599 or one in _UNKEPT):
+            found.append(f"statuses: {wild} must be from 200 to 599, but neither 206 nor 304")
         if self.shared is True and self.cookies is not None:
-            found.append("cookies say who asks, which does not matter for what is shared")
+            found.append("cookies= says who asks, which does not count with shared=True: omit one")
         return found
 
     def wrap(self, following: Handler, context: PolicyContext) -> Handler:
@@ -153,7 +153,16 @@ class Cache:
         name = settings.VIA_PSEUDONYM or "gatehouse"
         # A store that is to hold more than a few answers takes no longer ones.
         rules = self.rules(settings.CACHE_ENTRY_BYTES, settings.CACHE_BYTES // 8)
-        return handler.Cached(following, context.service, self, rules, store, name)
+        return handler.Cached(
+            following,
+            context.service,
+            self,
+            rules,
+            store,
+            name,
+            listed=context.listed,
+            prefixes=context.prefixes,
+        )
 
     def explained(self, request: UpstreamRequest, context: PolicyContext) -> Explained:
         """See gateway.policy."""

@@ -63,8 +63,13 @@ PASSING = frozenset(
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 # By these, the backend forbids to use an answer that is not fresh (RFC 9111 section 4.2.4).
 _FORBIDDING = frozenset({"no-store", "no-cache", "must-revalidate", "proxy-revalidate"})
-# Of the message that brought the answer, not of the answer.
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "age", "x-fallback"})
+# Of the message that brought the answer, not of the answer: also what a cache said of it.
+_FRAMING = frozenset(
+    {
+        *("content-length", "transfer-encoding", "connection", "age", "x-fallback"),
+        *("x-cache", "cache-status"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +143,15 @@ class LastAnswers:
 
 
 def key_of(request: UpstreamRequest) -> bytes:
-    """Who asks for what: the method, the target, the host, the user, and every request field that
-    is not PASSING; of what the gateway signed, what it says."""
+    """Who asks for what: the method, the target, the host, the user, every request field that is
+    not PASSING, of what the gateway signed, what it says; and what policies made it differ by."""
     fields = [
         (name.lower(), value.meaning if isinstance(value, SignedValue) else value)
         for name, value in request.headers
     ]
     own = [field for field in fields if field[0] not in PASSING]
-    asked = (request.method, request.target, request.host, request.exchange.user, own)
+    user = request.exchange.user
+    asked = (request.method, request.target, request.host, user, own, request.differs)
     return sha256(repr(asked).encode("utf-8", "surrogateescape")).digest()
 
 

@@ -136,7 +136,9 @@ class _Shadow:
     def _send(self, request: UpstreamRequest) -> None:
         options = self._options
         copy = detached(request, options.seconds, ShadowExchange, options.to)
-        copy = replace(copy, headers=[*request.headers, (_MARK, "true")])
+        # The other service may answer a copy otherwise than who asks it in earnest.
+        differs = (*request.differs, _MARK)
+        copy = replace(copy, headers=[*request.headers, (_MARK, "true")], differs=differs)
         try:
             response = self._handler(copy)
             read_over(response, copy.deadline + options.seconds, _ANSWER_BYTES)

@@ -45,6 +45,9 @@ class Split:
     draw: Callable[[], float] = random.random
 
     per: ClassVar[str] = "request"
+    before: ClassVar[Mapping[str, str]] = {
+        "Cache": "what is kept would not differ by the service that answered"
+    }
 
     @property
     def shares(self) -> dict[str, float]:
@@ -111,21 +114,32 @@ class Split:
 
     def dealing(self, own: str) -> Callable[[UpstreamRequest], str]:
         """What says which service gets a request of the service `own`: perhaps that one itself."""
+        choose = Dealer(own, self.shares, self.salt)
+        settled = self._settling(own, choose)
+        return lambda request: settled(request) or choose.by_chance(self.draw())
+
+    def apart(self, context: PolicyContext) -> Callable[[UpstreamRequest], str]:
+        """See gateway.policy."""
+        own = context.family
+        settled = self._settling(own, Dealer(own, self.shares, self.salt))
+        return lambda request: settled(request) if request.exchange.service == own else ""
+
+    def _settling(self, own: str, choose: Dealer) -> Callable[[UpstreamRequest], str]:
+        """What says which service gets a request; empty where chance does."""
         shares = self.shares
-        choose = Dealer(own, shares, self.salt)
         requester = _requester(self.sticky)
         named = {name: name for name in (*shares, own)}
         named |= {"always": next(iter(shares)), "never": own}
         field = (self.force_header or "").lower()
 
-        def dealt(request: UpstreamRequest) -> str:
+        def settled(request: UpstreamRequest) -> str:
             wanted = named.get(_field(request, field)) if field else None
             if wanted is not None:
                 return wanted
             key = requester(request)
-            return choose.by_key(key) if key else choose.by_chance(self.draw())
+            return choose.by_key(key) if key else ""
 
-        return dealt
+        return settled
 
 
 class Dealer:

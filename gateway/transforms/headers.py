@@ -62,9 +62,11 @@ class RequestHeaders(Editing):
 
     @property
     def before(self) -> Mapping[str, str]:
-        """See gateway.policy: a cache has to know what answers differ by."""
+        """See gateway.policy: what keeps answers has to know what they differ by."""
+        if self._differ is not None:
+            return {"Cache": UNKNOWN, "Fallback": UNKNOWN}
         asks = any(name.lower() in _ASKING for _, name in self.plan.written)
-        return {"Cache": UNKNOWN} if asks or self._differ is not None else {}
+        return {"Cache": UNKNOWN} if asks else {}
 
     def wrong_names(self, context: PolicyContext) -> list[str]:
         """What is wrong with the names."""

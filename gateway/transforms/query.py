@@ -48,8 +48,8 @@ class Query(Editing):
 
     @property
     def before(self) -> Mapping[str, str]:
-        """See gateway.policy: a cache has to know what answers differ by."""
-        return {} if self._differ is None else {"Cache": UNKNOWN}
+        """See gateway.policy: what keeps answers has to know what they differ by."""
+        return {} if self._differ is None else {"Cache": UNKNOWN, "Fallback": UNKNOWN}
 
     def wrong_names(self, context: PolicyContext) -> list[str]:
         """What is wrong with the names."""

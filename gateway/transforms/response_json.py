@@ -7,13 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from gateway.content_codings import acceptable
 from gateway.exchange import Headers, UpstreamRequest, UpstreamResponse
 from gateway.policy import PolicyContext
 from gateway.response_bodies import StaticBody
 from gateway.transforms.codec import dumps
 from gateway.transforms.json_bodies import response_json, types_of
 from gateway.transforms.json_options import JSONOptions
-from gateway.transforms.media import acceptable, in_utf8, is_json
+from gateway.transforms.media import in_utf8, is_json
 from gateway.transforms.reading import unusable
 from gateway.transforms.request_json import OF_BYTES
 
@@ -30,9 +31,12 @@ _PARTS = "multipart/byteranges"
 class ResponseJSON(JSONOptions):
     """Changes the JSON body of an answer before it goes back, of any status. Reads all of it into
     memory: at most `max_bytes`, 1 MiB by default, and for as long again as a response head may
-    take (`Timeouts.total`). Another body than JSON is neither read nor changed.
+    take (`Timeouts.total`).
 
     statuses: those whose bodies are changed; None: all. Others pass as they are.
+    strict: another body than JSON is no use, 502. Otherwise it passes as it is, neither read nor
+        changed, and a backend that says something else than usual says what `deny` was to keep
+        back. What has no content passes: 204, 304, answers to HEAD, and empty ones.
 
     The options are worked off in this order: deny, allow, rename, move, defaults, drop_nulls,
     group, unwrap, wrap; see JSONOptions. Where a name is taken, what was to come there stays where
@@ -60,12 +64,17 @@ class ResponseJSON(JSONOptions):
 
     def returned(self, request: UpstreamRequest, response: UpstreamResponse) -> UpstreamResponse:
         """See Transform. Raises UnusableAnswer, BodyFailed and ClientGone."""
+        types = types_of(response.headers)
+        if response.status == 304 and any(map(is_json, types)) and self._concerns(200):
+            return _with(response, _fields(response.headers))  # a cache writes it over its own
         if response.status == 304:
             return _with(response, _not_modified(response.headers))
-        types = types_of(response.headers)
         if response.status == 206 and any(map(_is_part, types)):
             raise unusable(response, "it is a part, which was not asked for")
-        if not any(map(is_json, types)) or not self._concerns(response.status):
+        concerned = self._concerns(response.status)
+        if not concerned or not any(map(is_json, types)):
+            if concerned and self.strict and request.method != "HEAD":
+                response = _without_content(response)
             return _with(response, _without_ranges(response.headers))
         if request.method == "HEAD":
             return _with(response, _fields(response.headers))
@@ -90,6 +99,16 @@ class ResponseJSON(JSONOptions):
         if self.statuses is not None and not _are_statuses(self.statuses):
             found.append("statuses must be a collection, from 200 to 599, or None for all")
         return found
+
+
+def _without_content(response: UpstreamResponse) -> UpstreamResponse:
+    """An answer whose content is empty; waited for, and raises UnusableAnswer, where it is not."""
+    try:
+        if any(response.body):
+            raise unusable(response, "it is not JSON")
+    finally:
+        response.body.close()
+    return replace(response, body=StaticBody(b""))
 
 
 def _are_statuses(given: object) -> bool:

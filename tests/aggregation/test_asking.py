@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import Any
 
 import pytest
@@ -41,3 +43,49 @@ def test_an_answer_may_be_as_deep_as_bodies_may_be() -> None:
         deep = [deep, 1]
     house = House(replies={"/a/1": deep})
     assert house.ask(one=house.a.fetch("/1")).json["one"] == deep
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(b'{"id":1}', mtime=0)),
+        ("X-Gzip", gzip.compress(b'{"id":1}', mtime=0)),
+        ("deflate", zlib.compress(b'{"id":1}')),
+        ("deflate, gzip", gzip.compress(zlib.compress(b'{"id":1}'), mtime=0)),
+        ("identity", b'{"id":1}'),
+    ],
+    ids=["gzip", "X-Gzip", "deflate", "two", "identity"],
+)
+def test_an_answer_in_a_coding_nobody_asked_for_is_read(coding: str, body: bytes) -> None:
+    house = House(replies={"/a/1": (200, {**JSON, "Content-Encoding": coding}, body)})
+    told = house.ask(one=house.a.fetch("/1")).json
+    assert (told["one"], told["_degraded"]) == ({"id": 1}, False)
+    assert house.stub.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_nothing_in_a_coding_is_nothing() -> None:
+    fields = {"Content-Encoding": "gzip"}
+    replies = {"/a/1": (204, fields, b""), "/a/2": (200, fields, gzip.compress(b"", mtime=0))}
+    house = House(replies=replies)
+    told = house.ask(one=house.a.fetch("/1"), two=house.a.fetch("/2")).json
+    assert told == {"one": None, "two": None, "_degraded": False}
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "reason"),
+    [
+        ("br", b"{}", "http_response_content_coding"),
+        ("gzip", b"{}", "http_response_content_coding"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-1], "http_response_content_coding"),
+        ("gzip", gzip.compress(bytes(50_000_000), mtime=0), "answer_too_large"),
+        ("gzip", gzip.compress(b" " * 2001, mtime=0), "answer_too_large"),
+    ],
+    ids=["unknown", "plain", "cut short", "bomb", "too large"],
+)
+def test_an_answer_in_a_coding_that_cannot_be_read(coding: str, body: bytes, reason: str) -> None:
+    answer = (200, {**JSON, "Content-Encoding": coding}, body)
+    told: list[str] = []
+    house = House(replies={"/a/1": answer}, leg_bytes=2000 if len(body) < 2000 else 60_000)
+    leg = house.a.fetch("/1", fallback=lambda failed: told.append(failed.reason))
+    assert house.ask(one=leg).status == 200
+    assert told == [reason]

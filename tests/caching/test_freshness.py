@@ -238,6 +238,8 @@ VARYING: dict[str, tuple[Headers, tuple[str, ...]]] = {
     "9111-4.1-none": ([], ()),
     "9111-4.1-sorted": ([("Vary", "b, A ,a,")], ("a", "b")),
     "9111-4.1-lines": ([("Vary", "b"), ("vary", "Accept")], ("accept", "b")),
+    "cors-one-origin": ([("Access-Control-Allow-Origin", "https://a.example")], ("origin",)),
+    "cors-any-origin": ([("Access-Control-Allow-Origin", "*")], ()),
     "9110-12.5.3-encoded": ([("Content-Encoding", "gzip")], ("accept-encoding",)),
     "9110-12.5.3-encoded-and-told": (
         [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding, B")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -84,7 +85,9 @@ def test_a_path_is_named_in_normal_form() -> None:
     assert changed_paths(asked, response) == {"/a/%C3"}
 
 
-def purged(method: str, status: int) -> list[Purge]:
+def purged(
+    method: str, status: int, prefixes: Sequence[str] = (), path: str = "/things/7"
+) -> list[Purge]:
     """What is dropped for such a request."""
     found: list[Purge] = []
 
@@ -92,8 +95,9 @@ def purged(method: str, status: int) -> list[Purge]:
         found.append(what)
         return 1
 
-    invalidate(purge, outline(method), UpstreamResponse(status, "", [], StaticBody(b"")))
-    return found
+    answered = UpstreamResponse(status, "", [], StaticBody(b""))
+    invalidate(purge, outline(method, path), answered, prefixes)
+    return sorted(found, key=lambda one: one.what)
 
 
 def test_only_success_changes_something() -> None:
@@ -103,6 +107,23 @@ def test_only_success_changes_something() -> None:
         assert purged("PUT", status) == []
     for method in ("OPTIONS", "TRACE"):
         assert purged(method, 200) == []
+
+
+VERSIONS = ("/users", "/users/v1", "/v%32/users")
+
+
+@pytest.mark.parametrize(
+    ("path", "rest"),
+    [("/users/7", "/7"), ("/users/v1/7", "/7"), ("/v2/users/7", "/7"), ("/users/", "/")],
+)
+def test_what_is_found_below_several_prefixes_is_dropped_below_all(path: str, rest: str) -> None:
+    told = sorted(f"{one}{rest}" for one in ("/users", "/users/v1", "/v2/users"))
+    assert purged("POST", 200, VERSIONS, path) == [Purge("path", one) for one in told]
+
+
+def test_what_is_below_none_of_them_or_the_only_one_is_dropped_there() -> None:
+    assert purged("POST", 200, VERSIONS) == purged("POST", 200, ["/things"]) == purged("POST", 200)
+    assert purged("POST", 200, VERSIONS, "/usersx") == [Purge("path", "/usersx")]
 
 
 def test_a_request_that_no_client_sent_drops_nothing() -> None:

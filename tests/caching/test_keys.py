@@ -110,6 +110,8 @@ def test_cookies_that_count() -> None:
     assert cookie("sid=1; theme=a", ["sid"]) == cookie("theme=b; sid=1", ["sid"])
     assert cookie("sid=1", ["sid"]) != cookie("sid=2", ["sid"])
     assert cookie("sid=1", []) == cookie("sid=2", []) == key(cookies=[])[0]
+    assert cookie("a=1,sid=1", ["sid"]) != key(cookies=["sid"])[0]
+    assert cookie('theme="a"', ["sid"]) == key(cookies=["sid"])[0]
 
 
 def test_parameters_that_count() -> None:
@@ -147,11 +149,12 @@ def test_what_some_backend_takes_for_a_parameter_counts(name: str) -> None:
 def test_what_a_trusted_proxy_says_of_the_url_counts() -> None:
     def way(trusted: bool, shared: bool, **fields: str) -> bytes:
         edge = Edge("192.0.2.1", trusted, "192.0.2.1", "http", "gateway.example")
-        asker = Requester({"RAW_URI": "/things", "gateway.edge": edge, **fields}, None, ())
-        return key(outline(asker=asker), shared=shared)[0]
+        told = {"RAW_URI": "/things", "gateway.edge": edge, "HTTP_HOST": "gateway.example"}
+        return key(outline(asker=Requester(told | fields, None, ())), shared=shared)[0]
 
     for shared in (True, False):
         usual = way(True, shared)
+        assert usual != way(True, shared, HTTP_HOST="inner.example")
         assert usual != way(True, shared, HTTP_X_FORWARDED_PREFIX="//evil.example")
         assert usual == way(False, shared, HTTP_X_FORWARDED_PREFIX="//evil.example")
         assert (usual == way(True, shared, HTTP_X_FORWARDED_USER="ada")) == shared
@@ -162,6 +165,7 @@ def test_fields_by_which_answers_differ() -> None:
         return key(outline(headers=list(headers)), vary=["Accept-Language"])[0]
 
     assert vary(("accept-language", "de")) == vary(("Accept-Language", " de "))
+    assert vary(("accept-language", "de-at")) == vary(("Accept-Language", "DE-AT"))
     assert vary(("Accept-Language", "de, fr")) == vary(
         ("Accept-Language", "de"), ("Accept-Language", "fr")
     )

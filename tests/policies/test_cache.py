@@ -35,8 +35,14 @@ from tests.support.outline import make_context, outline
         ({"version": 3}, "version=3 must be text"),
         ({"vary": ["*", "a b"]}, "vary: ['*', 'a b'] are no names of fields"),
         ({"override": ["privat"]}, "override: ['privat'] are none of must-revalidate, no-cache,"),
-        ({"statuses": {206}}, "statuses must be from 200 to 599, less 206 and 304"),
-        ({"shared": True, "cookies": ["sid"]}, "cookies say who asks"),
+        (
+            {"statuses": [200, 700, 206]},
+            "statuses: [206, 700] must be from 200 to 599, but neither 206 nor 304",
+        ),
+        (
+            {"shared": True, "cookies": ["sid"]},
+            "cookies= says who asks, which does not count with shared=True: omit one",
+        ),
     ],
 )
 def test_faults(options: dict[str, Any], fault: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway import UpstreamRequest, UpstreamResponse
+from gateway import UpstreamRequest, UpstreamResponse, parallel
 from gateway.errors import ClientGone, ConnectFailed, HeadFailed, HeadTimeout
 from tests.policies.hedging import (
     LONG,
@@ -30,6 +30,12 @@ from tests.policies.hedging import (
 from tests.support.beside import nothing_beside
 from tests.support.gunicorn import wait_for
 from tests.support.outline import answer, outline
+
+
+@pytest.fixture(autouse=True)
+def own_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No attempt finds that too much is under way: of this process's other tests, some may be."""
+    monkeypatch.setattr(parallel, "_workers", {})
 
 
 def test_a_quick_answer_is_not_hedged() -> None:

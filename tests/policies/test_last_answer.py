@@ -246,6 +246,24 @@ def test_fields_on_the_way_do_not_matter() -> None:
     assert PASSING.isdisjoint({"authorization", "cookie", "x-user-id", "accept", "x-api-key"})
 
 
+def test_what_policies_made_it_differ_by_matters() -> None:
+    answers = LastAnswers(60)
+    asked = replace(outline(), differs=("from orders",))
+    assert list(answers.remembering(asked, response()).body) == [b"body"]
+    assert answers.recall(asked) is not None
+    assert answers.recall(outline()) is None
+
+
+def test_what_a_cache_said_of_it_is_not_said_again() -> None:
+    answers = LastAnswers(60)
+    told = [("X-Cache", "HIT"), ("Cache-Status", "edge; hit"), ("Via", "1.1 a")]
+    assert list(answers.remembering(outline(), response(b"body", *told)).body) == [b"body"]
+    found = answers.recall(outline())
+    assert found is not None
+    assert {"X-Cache", "Cache-Status"}.isdisjoint(name for name, _ in found.headers)
+    assert ("Via", "1.1 a") in found.headers
+
+
 callers = st.builds(
     lambda user, target, fields, host: (user, target, tuple(fields), host),
     st.sampled_from(["", "ada", "bob"]),

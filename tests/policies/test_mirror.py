@@ -70,6 +70,7 @@ def test_a_copy_is_what_the_service_got_and_a_mark() -> None:
     copy, _ = shadow.asked[0]
     assert (copy.method, copy.target, copy.host) == (request.method, request.target, None)
     assert copy.headers == [*request.headers, ("X-Mirrored", "true")]
+    assert copy.differs != request.differs  # what is kept of a copy's answer is for copies alone
     assert copy.exchange is not request.exchange
     assert copy.exchange.request_id == request.exchange.request_id
     assert (copy.exchange.service, copy.exchange.user) == ("shadow", "ada")

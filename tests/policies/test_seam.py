@@ -34,12 +34,16 @@ KEEPERS = {"policies/cache.py", "admin.py", "cli/cache.py"}
 PURGING = {"gateway.policies.cache", "gateway.view_policies"}
 
 TRANSFORMS = sorted((PACKAGE / "transforms").rglob("*.py"))
-#: What they use beyond that: pure functions of HTTP, bodies, and what an identity is.
+#: What they use beyond that: pure functions of HTTP and JSON, bodies, what an identity is, and how
+#: names are imported at first use.
 SHAPING = OPEN | {
     "gateway.authentication.identity",
     "gateway.bodies",
+    "gateway.content_codings",
     "gateway.forwarded",
     "gateway.headers",
+    "gateway.json_depth",
+    "gateway.lazy",
     "gateway.urls",
 }
 

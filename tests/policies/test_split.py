@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import ConfigurationError, Fallback, Handler, Service, Split
+from gateway import Cache, ConfigurationError, Fallback, Handler, Service, Split
 from gateway.errors import ConnectFailed
 from gateway.exchange import Headers
 from gateway.policies.split import Dealer
+from gateway.policy import order_faults
 from tests.support.outline import answer, make_context, outline
 from tests.support.wsgi import bearer, call, make_app, open_service, stubbed
 
@@ -195,6 +196,12 @@ def test_faults_are_told_at_start() -> None:
     service, _ = open_service(policies=[Split("things", percent=5)])
     with pytest.raises(ConfigurationError, match="Split: it cannot send requests to its own"):
         make_app(service)
+
+
+def test_what_is_kept_is_one_services() -> None:
+    (fault,) = order_faults([Cache(), Split("canary", percent=5)])
+    assert fault.startswith("Split must come before Cache: what is kept would not differ")
+    assert order_faults([Split("canary", percent=5), Fallback(), Cache()]) == []
 
 
 def canary(**options: Any) -> tuple[Service, Service, list[str]]:

@@ -10,13 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import Handler, Policy, UpstreamRequest, UpstreamResponse
+from gateway import (
+    Cache,
+    Handler,
+    Mirror,
+    Policy,
+    Split,
+    UpstreamRequest,
+    UpstreamResponse,
+    parallel,
+)
 from gateway.authentication import Identity
 from gateway.exchange import early_of
 from gateway.policy import chain
 from gateway.transforms import Query, RequestHeaders, ResponseHeaders, StandardHeaders
 from tests.caching.handling import Backend, cached, header, label, read, says
 from tests.support.outline import make_context, outline, requester
+from tests.support.wsgi import call, make_app, open_service, stubbed
 
 REQUESTS: list[Policy] = [
     *(RequestHeaders(set={"X-Out": f"<{{{name}}}>"}) for name in ("client", "header.x-in")),
@@ -166,3 +176,42 @@ def test_none_is_answered_before_its_answer_is_changed() -> None:
     assert early_of(inner) is not None
     assert early_of(ResponseHeaders(set={"X-A": "1"})(inner)) is None
     assert early_of(RequestHeaders(set={"X-A": "1"})(inner)) is None
+
+
+def test_a_service_keeps_apart_what_others_made_of_requests_for_it() -> None:
+    """Two services of one prefix, each with a constant of its own in front of a third one."""
+
+    def backend(_method: str, _url: str, headers: Any, _body: bytes) -> tuple[int, Any, bytes]:
+        fields = {"Cache-Control": "max-age=60", "Content-Length": "1"}
+        return 200, fields, headers["X-Channel"].encode()
+
+    following, stub = stubbed("next", None, backend, policies=[Cache()])  # type: ignore[arg-type]  # no paths
+    services = [
+        open_service(
+            name=name,
+            policies=[RequestHeaders(set={"X-Channel": name}), Split("next", percent=100)],
+            headers=headers,
+        )[0]
+        for name, headers in (("a", {"X-App": "1"}), ("b", None))
+    ]
+    app = make_app(*services, following)
+    asked = [call(app, "/things/7", headers=fields) for fields in ([("X-App", "1")], []) * 2]
+    assert [one.body for one in asked] == [b"a", b"b", b"a", b"b"]
+    assert len(stub.requests) == 2
+
+
+def test_what_a_copy_is_answered_is_for_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "start", lambda task: (task(), True)[1])
+    mirrored = ("X-Mirrored", "true")
+
+    def backend(_method: str, _url: str, headers: Any, _body: bytes) -> tuple[int, Any, bytes]:
+        copy = mirrored[0] in headers
+        return 200, {"Cache-Control": "max-age=60", "Content-Length": "1"}, b"01"[copy : copy + 1]
+
+    following, stub = stubbed("next", None, backend, policies=[Cache()])  # type: ignore[arg-type]  # no paths
+    policies = [Mirror("next"), Split("next", percent=0, force_header="X-Next")]
+    service, _ = open_service(policies=policies)
+    app = make_app(service, following)
+    call(app, "/things/7")
+    assert mirrored in stub.requests[-1].headers.items()
+    assert call(app, "/things/7", headers=[("X-Next", "always")]).body == b"0"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.transforms.codec import MAX_DEPTH, MalformedJSON, depth, dumps, loads
+from gateway.json_depth import MAX_DEPTH, depth
+from gateway.transforms.codec import MalformedJSON, dumps, loads
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -212,6 +212,7 @@ def test_options_that_make_no_sense_are_faults() -> None:
         "content_types must be a collection of media types",
         "max_bytes=0 must be 1 or more",
         "required='yes' must be True or False",
+        *faults(JSONSchema({"type": "nothing"})),
     ]
     assert faults(JSONSchema({}, content_types=["text/xml"])) == [
         "content_types: text/xml is not JSON"

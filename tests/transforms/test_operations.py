@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.transforms import operations
 from gateway.transforms.request_json import RequestJSON
+from gateway.transforms.response_json import ResponseJSON
 from tests.support.outline import make_context
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "a.b", "*", ""])
@@ -30,7 +31,7 @@ CONTEXT = make_context()
 
 def done(value: Any, **options: Any) -> Any:
     """The value with options done to it, which are right."""
-    policy = RequestJSON(**options)
+    policy = RequestJSON(**options, strict=True)  # or without options there is nothing to do
     assert policy.faults(CONTEXT) == []
     return policy.changed(value)
 
@@ -230,13 +231,25 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"unwrap": 1}, "unwrap: 1 must be a name"),
     ({"max_bytes": 0}, "max_bytes=0 must be at least 1"),
     ({"max_bytes": True}, "max_bytes=True"),
+    ({"strict": "yes"}, "strict='yes' must be True or False"),
 ]
 
 
 @pytest.mark.parametrize(("options", "fault"), FAULTS)
 def test_fault(options: dict[str, Any], fault: str) -> None:
-    [found] = RequestJSON(**options).faults(CONTEXT)
+    [found] = RequestJSON(**{"strict": True, **options}).faults(CONTEXT)
     assert found.startswith(fault)
+
+
+@pytest.mark.parametrize("kind", [RequestJSON, ResponseJSON])
+def test_one_that_does_nothing_is_a_fault(kind: type[RequestJSON | ResponseJSON]) -> None:
+    nothing: list[dict[str, Any]] = [{}, {"max_bytes": 7}, {"deny": [], "rename": {}, "wrap": ""}]
+    for options in nothing:
+        (fault,) = kind(**options).faults(CONTEXT)
+        assert fault.startswith("there is nothing to do: it needs strict, or one of deny, allow")
+    something: list[dict[str, Any]] = [{"strict": True}, {"allow": []}, {"drop_nulls": True}]
+    for options in something:
+        assert kind(**options).faults(CONTEXT) == []
 
 
 def test_faults_are_told_together() -> None:

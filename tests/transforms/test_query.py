@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import Cache
+from gateway import Cache, Fallback
 from gateway.authentication import Identity
 from gateway.policy import policy_faults
 from gateway.transforms import Query
@@ -135,6 +135,7 @@ def test_where_it_may_stand() -> None:
 
     assert "must come before Cache" in faults(Cache(), Query(set={"who": "{identity.subject}"}))[0]
     assert "must come before Cache" in faults(Cache(), Query(rename={"p": "page"}))[0]
+    assert "must come before Fallback" in faults(Fallback(), Query(rename={"p": "page"}))[0]
     assert faults(Cache(), Query(set={"limit": "20"}, remove=["debug"])) == []
 
 

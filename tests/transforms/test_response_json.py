@@ -66,6 +66,44 @@ def test_another_body_is_not_read(media: str) -> None:
     assert (body.given, body.closed) == (0, False)
 
 
+STRICT = ResponseJSON(deny=["password"], statuses=[200, 204, 206, 304], strict=True)
+
+
+@pytest.mark.parametrize("media", ["text/html", "application/x-ndjson", "text/event-stream", ""])
+@pytest.mark.parametrize("status", [200, 206])
+def test_another_body_is_no_use_where_that_is_strict(status: int, media: str) -> None:
+    body = Pieces(b"", b"<password>", b"more")
+    response = UpstreamResponse(status, "", [("Content-Type", media)], body)
+    error = unusable(response, STRICT)
+    assert (error.status, error.reason) == (502, "untransformable_response")
+    assert not error.retry_safe
+    assert body.closed
+    assert body.given < 3  # no more than it takes to see that there is one
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "data"),
+    [
+        (204, "GET", b"x"),
+        (304, "GET", b""),
+        (200, "HEAD", b""),
+        (200, "GET", b""),
+        (404, "GET", b"x"),
+    ],
+)
+def test_what_has_no_content_or_is_not_concerned_passes_where_that_is_strict(
+    status: int, method: str, data: bytes
+) -> None:
+    fields = [("Content-Type", "text/html")]
+    given = answer(status, data, headers=fields)
+    response = returned(given, STRICT, method)
+    assert (response.status, response.headers, body_of(response)) == (status, fields, data)
+
+
+def test_json_is_changed_where_that_is_strict() -> None:
+    assert body_of(returned(answer(200, USER, headers=[JSON]), STRICT)) == SHOWN
+
+
 def test_ranges_are_not_offered_of_another_body_either() -> None:
     fields = [("Content-Type", "image/png"), ("accept-ranges", "bytes"), ("ETag", '"a"')]
     response = returned(answer(headers=fields))
@@ -261,6 +299,17 @@ def cached_app(*policies: Any, told: Headers) -> tuple[Any, list[Any]]:
 
     service, stub = open_service(backend=backend, policies=policies)
     return make_app(service), stub.requests
+
+
+@pytest.mark.parametrize("statuses", [None, [200], [201]])
+def test_a_304_does_not_say_of_what_was_changed_how_it_was(statuses: list[int] | None) -> None:
+    """It may be written over the fields of what a cache in front keeps (RFC 9111 section 3.2)."""
+    written = ("Content-Type", "application/json; charset=latin-1")
+    told = ResponseJSON(deny=["a"], statuses=statuses).returned(
+        outline(), answer(304, b"", headers=[written])
+    )
+    kept = statuses == [201]
+    assert told.headers == [written if kept else (written[0], "application/json; charset=utf-8")]
 
 
 def got(app: Any, *fields: tuple[str, str]) -> Answer:
