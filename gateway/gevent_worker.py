@@ -76,8 +76,9 @@ class GeventWorker(GatewayWorker, _GeventWorker):
             self._ended.discard(greenlet)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        """Serve one request; it is the last one if no other could be read."""
-        if gevent.getcurrent() in self._ended:
+        """Serve one request; it is the last one if no other could be read, or if connections are
+        not kept alive."""
+        if not self._keeps_alive or gevent.getcurrent() in self._ended:
             req.force_close()
         super().handle_request(listener_name, req, sock, addr)
 

@@ -27,6 +27,9 @@ from settings import Settings
 # Seconds of draining in which nobody new may connect, and who began to is let in.
 _HANDSHAKE = 0.2
 
+# Seconds for which a new connection may send nothing, where none is kept alive.
+_SILENT = 10
+
 try:
     _settings = Settings()
 except ValidationError:
@@ -45,7 +48,9 @@ worker_connections = _settings.WORKER_CONNECTIONS + 2 * _settings.worker_waiting
 if _settings.WORKER_CLASS == "gthread":
     threads = _settings.WORKER_THREADS + _settings.worker_waiting + 2
     worker_connections = max(_settings.WORKER_CONNECTIONS, 2 * threads)
-keepalive = _settings.KEEPALIVE_SECONDS
+# With 0, gunicorn would wait without end for what a new connection sends. The workers close each
+# after its answer.
+keepalive = _settings.KEEPALIVE_SECONDS or _SILENT
 timeout = 60
 graceful_timeout = _settings.GRACEFUL_TIMEOUT
 max_requests = _settings.MAX_REQUESTS

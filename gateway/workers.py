@@ -27,6 +27,7 @@ from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
 from gateway import lifecycle
 from gateway.response_writer import use_for_all_responses
+from settings import Settings
 
 _STATUS = (
     (errors.LimitRequestLine, 414, "URI Too Long"),
@@ -70,10 +71,12 @@ class GatewayWorker(Worker):
     """Common to both workers."""
 
     _asked_at: float | None = None  # when SIGTERM came first
+    _keeps_alive = True
 
     def init_process(self) -> None:
         """As gunicorn does, with responses of our own."""
         use_for_all_responses()
+        self._keeps_alive = Settings().KEEPALIVE_SECONDS > 0
         super().init_process()
 
     def init_signals(self) -> None:
@@ -145,6 +148,12 @@ def _refusal(status: int, reason: str, request_id: str) -> bytes:
 
 class ThreadWorker(GatewayWorker, _ThreadWorker):
     """Threads: each serves one request."""
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Serve one request; it is the last one if connections are not kept alive."""
+        if not self._keeps_alive:
+            req.force_close()
+        return super().handle_request(req, conn)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Once stopping, also serve who is connected already and be gone for who comes later: a

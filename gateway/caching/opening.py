@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from gateway.caching.fallback import FallbackResponses
@@ -28,6 +29,17 @@ def open_responses(settings: Settings, commons: dict[str, Any]) -> TieredRespons
     return responses
 
 
+def is_new(settings: Settings) -> bool:
+    """Whether there is no store of kept answers yet, as far as that can be told without one: of
+    Redis it cannot."""
+    embedded = not settings.REDIS_URL and settings.STATE_URL != "memory://"
+    return embedded and not _folder(settings).exists()
+
+
+def _folder(settings: Settings) -> Path:
+    return store_folder(settings.STATE_URL) / "responses"
+
+
 def _store(settings: Settings) -> FallbackResponses:
     """Each is only imported where it is used."""
     size = settings.CACHE_BYTES
@@ -43,5 +55,5 @@ def _store(settings: Settings) -> FallbackResponses:
         return FallbackResponses(MemoryResponses(size), name="memory")
     from gateway.caching.embedded import EmbeddedResponses
 
-    store = EmbeddedResponses(store_folder(settings.STATE_URL) / "responses", size)
+    store = EmbeddedResponses(_folder(settings), size)
     return FallbackResponses(store, name="lmdb")

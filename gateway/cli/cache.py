@@ -77,7 +77,7 @@ def _named(kind: str, text: str) -> list[Purge]:
 
 def _responses() -> TieredResponses:
     """What the running workers keep. Raises ConfigurationError where it cannot be reached."""
-    from gateway.caching.opening import open_responses
+    from gateway.caching.opening import is_new, open_responses
     from gateway.rate_limiting import stores
 
     settings = load_settings()
@@ -86,4 +86,9 @@ def _responses() -> TieredResponses:
     if settings.STATE_URL == "memory://" and not settings.REDIS_URL:
         fault = "each worker keeps answers to itself: there is nothing to reach from here"
         raise ConfigurationError([f"STATE_URL=memory://: {fault}"])
+    if is_new(settings):
+        click.echo(
+            "Note: no answers were ever kept where STATE_URL says. Does the gateway have the same?",
+            err=True,
+        )
     return open_responses(settings, {})

@@ -33,7 +33,9 @@ class ProcessSettings(Room):
         " for a moment, more are 503. It has threads for both, and two more.",
     )
     KEEPALIVE_SECONDS: int = Field(
-        75, ge=0, description="Seconds an idle client connection stays open. 0: closed each time."
+        75,
+        ge=0,
+        description="Seconds an idle client connection stays open. 0: closed after each answer.",
     )
     GRACEFUL_TIMEOUT: int = Field(
         25, ge=1, description="Seconds that running requests get to finish when a worker stops."

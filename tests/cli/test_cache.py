@@ -66,6 +66,16 @@ def test_what_is_named_is_dropped(state: str) -> None:
     assert entries(state) == 0
 
 
+@pytest.mark.parametrize("words", [("show",), ("purge", "--all")])
+def test_a_store_that_nobody_has_is_noticed(words: tuple[str, ...], tmp_path: Path) -> None:
+    """The command may have another STATE_URL than the gateway."""
+    other = f"lmdb://{tmp_path / 'mistyped'}"
+    done = command(*words, STATE_URL=other)
+    assert done.exit_code == 0
+    assert "no answers were ever kept where STATE_URL says" in done.stderr
+    assert command(*words, STATE_URL=other).stderr == ""
+
+
 def test_everything_is_dropped_by_another_process(state: str, shared: Folder) -> None:
     # No more than where the store is.
     done = shared.run("cache", "purge", "--all", STATE_URL=state)

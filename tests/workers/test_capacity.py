@@ -125,14 +125,19 @@ def test_a_bulkhead_leaves_the_rest_to_other_services(
         assert len(upstream.requests) == 5
 
 
-@pytest.mark.parametrize("sent", [b"", GET], ids=["silent", "idle"])
+@pytest.mark.parametrize(
+    ("sent", "seconds"),
+    [(b"", "75"), (GET, "75"), (b"", "0")],
+    ids=["silent", "idle", "silent without keep-alive"],
+)
 def test_idle_connections_make_room(
-    worker_class: str, upstream: ScriptedUpstream, sent: bytes
+    worker_class: str, upstream: ScriptedUpstream, sent: bytes, seconds: str
 ) -> None:
     """More of them than the server takes: the oldest are ended for those that come."""
     # gevent takes 8 and 64 connections, gthread here twice its threads, which are 4, 16 and 2.
     count = 90 if worker_class == "gevent" else 60
-    with gateway(worker_class, upstream) as running, ExitStack() as stack:
+    settings = {"KEEPALIVE_SECONDS": seconds}
+    with gateway(worker_class, upstream, **settings) as running, ExitStack() as stack:
         clients = []
         for _ in range(count):
             clients += hang(stack, running, sent, 1)
@@ -142,8 +147,10 @@ def test_idle_connections_make_room(
             assert soon(running, HEALTH).status == 200
         if worker_class == "gevent" or not sent:  # gthread does not keep as many alive
             assert clients[0].ended()
-            clients[-1].send(request(b"/plain/last"))
-            assert clients[-1].read_reply().status == 200
+            clients[-1].send(GET)
+            last = clients[-1].read_reply()
+            assert last.status == 200
+            assert (last.header(b"Connection") == [b"close"]) is (seconds == "0")
         assert "Traceback" not in running.stderr_text()
 
 
