@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import socket
 import ssl
@@ -72,19 +73,22 @@ class Connection:
             data, self._early = self._early, b""
             return data
         while True:
-            self._wait_until(limit)
+            left = self._wait_until(limit)
             try:
                 return bytes(self.sock.recv(RECEIVE))
             except TimeoutError:
-                self._still_worth_waiting(limit, abandoned)
+                # Looked at once more when time is over: gevent's loop, when it is late, looks at
+                # clocks first, and what has come in time would be lost.
+                self._still_worth_waiting(limit if left <= 0 else math.inf, abandoned)
 
-    def _wait_until(self, limit: float) -> None:
-        """Have the socket wait for a slice, or for what is left of it."""
+    def _wait_until(self, limit: float) -> float:
+        """Have the socket wait for a slice, or for what is left of it, which is returned."""
         left = limit - time.monotonic()
         wait = SLICE if left >= SLICE else max(left, 0.001)
         if wait != self._wait:
             self._wait = wait
             self.sock.settimeout(wait)
+        return left
 
     def _still_worth_waiting(self, limit: float, abandoned: Callable[[], bool]) -> None:
         if abandoned():
@@ -155,20 +159,18 @@ def _open(host: str, port: int, timeout: float) -> Any:
     Resolving the name is not bounded; under gevent it lets others run.
     """
     end = time.monotonic() + timeout
-    failed = "no address"
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # a name that IDNA cannot encode
-        raise ConnectFailed(str(error)) from None
-    for family, kind, protocol, _, address in found:
+    failed = "resolving the name took too long"
+    for family, address in _addresses(host, port):
         left = end - time.monotonic()
         if left <= 0:
             raise ConnectTimeout(failed)
-        sock = socket.socket(family, kind, protocol)
+        sock = socket.socket(family, socket.SOCK_STREAM)
         sock.settimeout(left)
         try:
             sock.connect(address)
         except OSError as error:
+            if isinstance(error, TimeoutError) and _is_connected(sock):
+                return sock
             sock.close()
             failed = str(error)
             if isinstance(error, TimeoutError):
@@ -176,6 +178,30 @@ def _open(host: str, port: int, timeout: float) -> Any:
         else:
             return sock
     raise ConnectFailed(failed)
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """The families and addresses of a name. An address is its own: the resolver under gevent is a
+    few threads, and a burst of requests would wait there for nothing. Raises ConnectFailed."""
+    for family, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
+        with contextlib.suppress(OSError, ValueError):
+            socket.inet_pton(family, host)
+            return [(family, (host, port, *rest))]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # a name that IDNA cannot encode
+        raise ConnectFailed(str(error)) from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _is_connected(sock: Any) -> bool:
+    """Whether a connection has come about in time after all: gevent's loop, when it is late, looks
+    at clocks first."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=8)

@@ -78,6 +78,7 @@ def tried(request: pytest.FixtureRequest) -> Iterator[tuple[bool, list[Tried]]]:
             "TEST_URL": f"http://127.0.0.1:{program.port}",
             "CONFORMANCE_OPTIONS": json.dumps(options),
             "WORKER_THREADS": "80",
+            "CONNECT_TIMEOUT": "30",
         }
         with start_gateway(
             "tests.caching.conformance_app:app", worker_class=worker_class, workers=2, env=env

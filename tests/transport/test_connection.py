@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from gateway.errors import ConnectTimeout
 from gateway.transport import connection as module
-from gateway.transport.connection import Connection
+from gateway.transport.connection import Connection, connect
+from gateway.urls import Origin
 
 
 class Socket:
@@ -77,3 +81,63 @@ def test_what_is_read_in_time_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     sock = Socket(300)
     _open(monkeypatch, sock).send(b"x" * 1000, 3, 110, _never)
     assert sock.sent == 1000
+
+
+class Late(Socket):
+    """One whose wait ends long after its time, and before anybody looks at what came."""
+
+    def recv(self, _most: int) -> bytes:
+        if self.now > 100:
+            return b"came in time"
+        self.now += 9
+        raise TimeoutError
+
+
+def test_what_came_while_nobody_looked_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _open(monkeypatch, Late()).receive(101, _never) == b"came in time"
+
+
+# -- connecting ------------------------------------------------------------------------------
+
+
+def origin(host: str, port: int) -> Origin:
+    """A backend at this address."""
+    return Origin.parse(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_address_is_not_resolved(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    def resolve(*_asked: object, **_options: object) -> list[object]:
+        raise AssertionError("nothing is to be resolved")
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        opened = connect(origin(host, listener.getsockname()[1]), 10.0, "")
+        assert opened.sock.getpeername()[:2] == listener.getsockname()[:2]
+        opened.close()
+
+
+def test_a_connection_that_came_about_while_nobody_looked_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Unseen(socket.socket):
+        def connect(self, address: Any) -> None:
+            super().connect(address)
+            raise TimeoutError
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(socket, "socket", Unseen)
+        opened = connect(origin("127.0.0.1", listener.getsockname()[1]), 10.0, "")
+        opened.sock.sendall(b"x")
+        opened.close()
+
+
+def test_who_is_not_connected_in_time_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nobody(socket.socket):
+        def connect(self, address: Any) -> None:
+            raise TimeoutError
+
+    monkeypatch.setattr(socket, "socket", Nobody)
+    with pytest.raises(ConnectTimeout):
+        connect(origin("127.0.0.1", 9), 10.0, "")
