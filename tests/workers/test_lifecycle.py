@@ -37,6 +37,16 @@ def refuses(address: Address) -> bool:
     return False
 
 
+def listens(port: int) -> bool:
+    """Whether any process has a listening socket at a port: it also has one a moment after nobody
+    can connect any more, while workers go on as before."""
+    fields = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        int(local.partition(":")[2], 16) == port and state == "0A"  # TCP_LISTEN
+        for _, local, _, state, *_ in fields
+    )
+
+
 def went_well(gateway: Gateway) -> bool:
     """Whether nothing was written to stderr besides gunicorn's ordinary messages."""
     return all(" [INFO] " in line for line in gateway.stderr_text().splitlines())
@@ -96,8 +106,9 @@ def test_request_in_flight_outlives_the_listener(start: Start, upstream: Scripte
 
 def test_connection_taken_last_may_still_ask(start: Start, upstream: ScriptedUpstream) -> None:
     with start(workers=1) as gateway, Connection(gateway.address) as connection:
+        assert listens(gateway.port)
         gateway.signal(SIGTERM)
-        assert wait_for(lambda: refuses(gateway.address))
+        assert wait_for(lambda: not listens(gateway.port))
         connection.send(request_head(b"/plain/x"))
         reply = connection.read_reply()
         assert (reply.status, reply.header(b"Connection")) == (200, [b"close"])
