@@ -50,15 +50,17 @@ class Pulse:
         self._actions: list[Action] = []
         self._offices: dict[str, _Office] = {}
         self._owner = 0
+        self._wanted = 0  # the process in which it was to begin
         self._starting = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     def at_beat(self, action: Action, *, urgent: bool = True) -> None:
-        """Have `action` run at every beat; to be told before the pulse begins. urgent: False if
-        every fourth would do."""
+        """Have `action` run at every beat. urgent: False if every fourth would do."""
         self._actions.append(action)
         self._urgent = self._urgent or urgent
+        if self._wanted == os.getpid():
+            self.begin()
 
     def when_elected(
         self, name: str, duty: Duty, *, office: str = "", awaited: bool = False
@@ -79,7 +81,8 @@ class Pulse:
         return self.office in self._offices and self._offices[self.office].held
 
     def begin(self) -> None:
-        """Start, once in each process; nothing if there is nothing to do."""
+        """Start, once in each process; if there is nothing to do, when there is."""
+        self._wanted = os.getpid()
         if self._owner == os.getpid() or not (self._actions or self._offices):
             return
         with self._starting:
@@ -94,19 +97,19 @@ class Pulse:
 
     def end(self) -> None:
         """Stop, and leave the office to another at once."""
+        self._wanted = 0
         if self._thread is not None and self._owner == os.getpid():
             self._over.set()
             self._thread.join(1.0 + FAREWELL * any(o.awaited for o in self._offices.values()))
 
     def _run(self) -> None:
         offices = list(self._offices.values())
-        steps = [self._state.refresh, *[office.campaign for office in offices], *self._actions]
+        first = [self._state.refresh, *[office.campaign for office in offices]]
         complaints: dict[int, str] = {}
-        pause = self._beat if self._urgent or offices else self._beat * SELDOM
         while True:
-            for number, step in enumerate(steps):
+            for number, step in enumerate([*first, *self._actions]):
                 self._take(step, number, complaints)
-            if self._over.wait(pause):
+            if self._over.wait(self._beat * (1 if self._urgent or offices else SELDOM)):
                 break
         for office in offices:
             office.leave()

@@ -46,6 +46,25 @@ def test_actions_run_at_every_beat_also_after_one_failed(workers: Workers) -> No
     assert wait_for(lambda: len(beats) > 3)
 
 
+def test_an_action_may_come_later(workers: Workers) -> None:
+    idle, busy = workers[:2]
+    beaten: set[str] = set()
+    busy.at_beat(lambda: beaten.add("first"))
+    busy.begin()
+    idle.begin()
+    busy.at_beat(lambda: beaten.add("second"))
+    idle.at_beat(lambda: beaten.add("only"))
+    assert wait_for(lambda: beaten == {"first", "second", "only"})
+
+
+def test_what_comes_after_the_end_begins_nothing(workers: Workers) -> None:
+    pulse, before = workers[0], threading.active_count()
+    pulse.begin()
+    pulse.end()
+    pulse.at_beat(lambda: None)
+    assert threading.active_count() == before
+
+
 def test_one_worker_has_the_duties_and_another_takes_over(workers: Workers) -> None:
     at_work: list[int] = []
 

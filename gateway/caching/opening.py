@@ -8,6 +8,7 @@ from typing import Any
 from gateway.caching.fallback import FallbackResponses
 from gateway.caching.store import ResponseStore
 from gateway.caching.tiers import TieredResponses
+from gateway.pulse import Pulse
 from gateway.state import store_folder
 from settings import Settings
 
@@ -15,8 +16,11 @@ from settings import Settings
 RESPONSES = "responses"
 
 
-def open_responses(settings: Settings, commons: dict[str, Any]) -> TieredResponses:
-    """The answers kept by one application, the same for all who ask with these commons.
+def open_responses(
+    settings: Settings, commons: dict[str, Any], pulse: Pulse | None = None
+) -> TieredResponses:
+    """The answers kept by one application, the same for all who ask with these commons. pulse: of
+    a process that asks for more of them.
 
     With REDIS_URL they are shared by machines, otherwise by the workers of this one; with
     `memory://` each worker has its own, and purges those alone. There is no other store to step
@@ -26,6 +30,8 @@ def open_responses(settings: Settings, commons: dict[str, Any]) -> TieredRespons
     if responses is None:
         responses = TieredResponses(_store(settings), settings.CACHE_WORKER_BYTES)
         commons[RESPONSES] = responses
+        if pulse is not None:
+            pulse.at_beat(responses.renew, urgent=False)
     return responses
 
 

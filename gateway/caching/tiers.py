@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 from gateway.caching.entry import Kept, Passed, Variants, decode, encode
+from gateway.caching.leases import Leases
 from gateway.caching.store import Found, Outcome, Purge, ResponseStore, StoreFault, Ticket
 
 #: What an object takes beside its texts, and each of its fields and tags: counted, not measured.
@@ -45,6 +46,7 @@ class TieredResponses:
         self, store: ResponseStore, size: int, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
+        self._leases = Leases(store, monotonic)
         self._largest = size // _PART
         self._monotonic = monotonic
         self._ready: LRUCache[bytes, _Held] = LRUCache(size, _size)
@@ -196,14 +198,19 @@ class TieredResponses:
     def claim(self, key: bytes, owner: bytes, seconds: float) -> bool:
         """See ResponseStore.claim. True where the store cannot be used: everybody asks then."""
         try:
-            return self._store.claim(key, owner, seconds)
+            return self._leases.claim(key, owner, seconds)
         except StoreFault:
             return True
 
     def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None:
         """See ResponseStore.release."""
         with contextlib.suppress(StoreFault):
-            self._store.release(key, owner, outcome)
+            self._leases.release(key, owner, outcome)
+
+    def renew(self) -> None:
+        """See Leases.renew."""
+        with contextlib.suppress(StoreFault):
+            self._leases.renew()
 
     def outcome(self, key: bytes, waited: float) -> Outcome | None:
         """See ResponseStore.outcome. `again` where the store cannot be used."""
@@ -220,6 +227,7 @@ class TieredResponses:
         """After a fork: the child has nothing ready, and no lock that a thread held."""
         self._lock = threading.Lock()
         self._ready.clear()
+        self._leases.forget()
 
 
 def _size(held: _Held) -> int:

@@ -149,7 +149,7 @@ class Cache:
     def wrap(self, following: Handler, context: PolicyContext) -> Handler:
         """See gateway.policy."""
         settings = context.settings
-        store = open_responses(settings, context.commons)
+        store = open_responses(settings, context.commons, context.pulse)
         name = settings.VIA_PSEUDONYM or "gatehouse"
         # A store that is to hold more than a few answers takes no longer ones.
         rules = self.rules(settings.CACHE_ENTRY_BYTES, settings.CACHE_BYTES // 8)
