@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import select
 import socket
 import ssl
@@ -55,11 +54,11 @@ class Connection:
         view = memoryview(data)[sent:]
         limit = min(time.monotonic() + idle, deadline)
         while view:
-            self._wait_until(limit)
+            left = self._wait_until(limit)
             try:
                 view = view[self.sock.send(view) :]
             except TimeoutError:
-                self._still_worth_waiting(limit, abandoned)
+                self._still_worth_waiting(limit, abandoned, looked=left <= 0)
             else:
                 self.wrote = True
                 now = time.monotonic()
@@ -77,9 +76,7 @@ class Connection:
             try:
                 return bytes(self.sock.recv(RECEIVE))
             except TimeoutError:
-                # Looked at once more when time is over: gevent's loop, when it is late, looks at
-                # clocks first, and what has come in time would be lost.
-                self._still_worth_waiting(limit if left <= 0 else math.inf, abandoned)
+                self._still_worth_waiting(limit, abandoned, looked=left <= 0)
 
     def _wait_until(self, limit: float) -> float:
         """Have the socket wait for a slice, or for what is left of it, which is returned."""
@@ -90,10 +87,15 @@ class Connection:
             self.sock.settimeout(wait)
         return left
 
-    def _still_worth_waiting(self, limit: float, abandoned: Callable[[], bool]) -> None:
+    def _still_worth_waiting(
+        self, limit: float, abandoned: Callable[[], bool], *, looked: bool
+    ) -> None:
+        """Raise ClientGone or TimeoutError if it is not. looked: since time is over. That is done
+        once: gevent's loop, when it is late, looks at clocks first, and what has come in time, or
+        room for what is to be sent, would be lost."""
         if abandoned():
             raise ClientGone
-        if time.monotonic() >= limit:
+        if looked and time.monotonic() >= limit:
             raise TimeoutError
 
     def readable(self) -> bool:

@@ -86,6 +86,8 @@ def test_what_is_read_in_time_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 class Late(Socket):
     """One whose wait ends long after its time, and before anybody looks at what came."""
 
+    tried = False
+
     def recv(self, _most: int) -> bytes:
         if self.now > 100:
             return b"came in time"
@@ -93,8 +95,23 @@ class Late(Socket):
         raise TimeoutError
 
 
+    def send(self, data: bytes) -> int:
+        if not self.tried:  # which is not counted
+            self.tried = True
+            raise TimeoutError
+        self.recv(0)
+        self.sent += len(data)
+        return len(data)
+
+
 def test_what_came_while_nobody_looked_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _open(monkeypatch, Late()).receive(101, _never) == b"came in time"
+
+
+def test_what_could_be_sent_while_nobody_looked_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    sock = Late()
+    _open(monkeypatch, sock).send(b"all", 1, 110, _never)
+    assert sock.sent == 3
 
 
 # -- connecting ------------------------------------------------------------------------------
