@@ -18,10 +18,10 @@ products = Service(
     "products",
     __name__,
     url_prefix="/api/v1/products",
-    # The same for everybody, so one answer is kept for all.
+    # The same for everybody, so one answer is kept for all, and used while there is no other.
     policies=[
-        Fallback(stale=True),
-        Cache(shared=True),
+        Fallback(),
+        Cache(shared=True, stale_if_error=300),
         Bulkhead(),
         Retry(),
         CircuitBreaker(),
