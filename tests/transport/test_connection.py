@@ -94,7 +94,6 @@ class Late(Socket):
         self.now += 9
         raise TimeoutError
 
-
     def send(self, data: bytes) -> int:
         if not self.tried:  # which is not counted
             self.tried = True
