@@ -17,10 +17,13 @@ from tests.support.oidc_provider import OidcProvider, start_oidc_provider
 from tests.support.postgresql import BINARIES, PostgresServer, start_postgresql
 from tests.support.warm import end_starters
 
-# Where a run decides, the same examples each time; elsewhere new ones, which find more.
-hypothesis.settings.register_profile("repeatable", derandomize=True, print_blob=False)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("repeatable")
+# Where a run decides, the same examples each time; elsewhere new ones, which find more. How long
+# one takes says nothing: it may be a slow machine.
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, print_blob=False, deadline=None
+)
+hypothesis.settings.register_profile("exploring", deadline=None)
+hypothesis.settings.load_profile("repeatable" if os.environ.get("CI") else "exploring")
 
 
 @pytest.fixture(scope="session")

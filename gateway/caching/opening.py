@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gateway.caching.fallback import FallbackResponses
 from gateway.caching.store import ResponseStore
 from gateway.caching.tiers import TieredResponses
-from gateway.pulse import Pulse
 from gateway.state import store_folder
 from settings import Settings
 
@@ -17,10 +17,12 @@ RESPONSES = "responses"
 
 
 def open_responses(
-    settings: Settings, commons: dict[str, Any], pulse: Pulse | None = None
+    settings: Settings,
+    commons: dict[str, Any],
+    each_second: Callable[[Callable[[], None]], None] | None = None,
 ) -> TieredResponses:
-    """The answers kept by one application, the same for all who ask with these commons. pulse: of
-    a process that asks for more of them.
+    """The answers kept by one application, the same for all who ask with these commons.
+    each_second: how a process that asks upstream has something done beside requests.
 
     With REDIS_URL they are shared by machines, otherwise by the workers of this one; with
     `memory://` each worker has its own, and purges those alone. There is no other store to step
@@ -30,8 +32,8 @@ def open_responses(
     if responses is None:
         responses = TieredResponses(_store(settings), settings.CACHE_WORKER_BYTES)
         commons[RESPONSES] = responses
-        if pulse is not None:
-            pulse.at_beat(responses.renew, urgent=False)
+        if each_second is not None:
+            each_second(responses.renew)
     return responses
 
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from gateway.caching import handler, looking
@@ -149,7 +150,9 @@ class Cache:
     def wrap(self, following: Handler, context: PolicyContext) -> Handler:
         """See gateway.policy."""
         settings = context.settings
-        store = open_responses(settings, context.commons, context.pulse)
+        store = open_responses(
+            settings, context.commons, partial(context.pulse.at_beat, urgent=False)
+        )
         name = settings.VIA_PSEUDONYM or "gatehouse"
         # A store that is to hold more than a few answers takes no longer ones.
         rules = self.rules(settings.CACHE_ENTRY_BYTES, settings.CACHE_BYTES // 8)

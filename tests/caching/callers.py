@@ -276,7 +276,8 @@ class World:
     def _check_used_again(self, one: Ask, made: Made, answer: Answer) -> None:
         cache = answer.header("X-Cache")
         assert cache in (["HIT"], ["STALE"], ["REVALIDATED"]), (cache, one, made)
-        assert made.method == "GET" or made.validated, (one, made)
+        # Of a HEAD, the fields may be used for what GET brought (RFC 9111 section 4.3.5).
+        assert made.method in ("GET", "HEAD") or made.validated, (one, made)
         if made.manner.status >= 500 and not made.validated:  # the backend must have wanted it
             wanted = f"{made.manner.control} {made.manner.targeted}"
             assert "age" in wanted or "public" in wanted, (one, made)
