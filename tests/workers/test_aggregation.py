@@ -57,7 +57,7 @@ def slowly(seconds: float, *, only: bytes = b"/") -> Any:
 
 
 def test_slow_legs_wait_side_by_side(gateway: Gateway, backend: ScriptedUpstream) -> None:
-    backend.answer(slowly(0.2))
+    backend.answer(slowly(0.4))
     ask(gateway, b"/front/two")  # makes what lasts
     took = []
     for _ in range(3):
@@ -65,7 +65,7 @@ def test_slow_legs_wait_side_by_side(gateway: Gateway, backend: ScriptedUpstream
         reply = ask(gateway, b"/front/two")
         took.append(time.monotonic() - started)
         assert json_of(reply) == {"one": {"x": 1}, "two": {"x": 1}, "_degraded": False}
-    assert 0.2 <= min(took) < 0.3  # one after the other would be 0.4
+    assert 0.4 <= min(took) < 0.75  # one after the other would be 0.8
 
 
 def test_many_at_a_time_leave_nothing_behind(gateway: Gateway, backend: ScriptedUpstream) -> None:
@@ -78,9 +78,13 @@ def test_many_at_a_time_leave_nothing_behind(gateway: Gateway, backend: Scripted
         assert reply.status == 200, reply.body
         assert json_of(reply)["_degraded"] is False
     assert len(backend.requests) == 4 * (ASKED + 1)
-    after = settled(gateway)
-    assert after["files"] <= before["files"] + 4 * POOL  # what is kept for later
-    assert after["greenlets"] <= before["greenlets"]
+
+    def left() -> bool:  # a moment longer: whoever serves a connection until it is closed
+        after = settled(gateway)
+        files = before["files"] + 4 * POOL  # what is kept for later
+        return after["files"] <= files and after["greenlets"] <= before["greenlets"]
+
+    assert wait_for(left), settled(gateway)
 
 
 def settled(gateway: Gateway) -> dict[str, int]:
