@@ -21,7 +21,7 @@ from gateway.caching.store import Found, Outcome, Purge, ResponseStore, StoreFau
 _OBJECT, _FIELD = 1024, 200
 #: One that takes more than this part of the room would drive too many others out.
 _PART = 4
-#: Keys that are remembered to have been read once.
+#: Keys that are remembered to have been read or written once.
 _ONCE = 8192
 
 
@@ -51,8 +51,9 @@ class TieredResponses:
         self._monotonic = monotonic
         self._ready: LRUCache[bytes, _Held] = LRUCache(size, _size)
         self._lock = threading.Lock()
-        # Keys read once from a store that is near, whose answers are not ready: reading costs less
-        # than to make room for what may never be asked for again. They are kept in the order read.
+        # Keys read or written once in a store that is near, whose answers are not ready: reading
+        # costs less than to make room for what may never be asked for again, and a heap full of
+        # it makes all else slower. They are kept in that order.
         self._once: OrderedDict[bytes, None] = OrderedDict()
         # Told apart from what was read before: it must not come back by an answer on its way.
         self._dropped = 0
@@ -132,10 +133,13 @@ class TieredResponses:
         if key in self._once:
             self._once.pop(key, None)
             return True
+        self._note(key)
+        return False
+
+    def _note(self, key: bytes) -> None:
         self._once[key] = None
         if len(self._once) > _ONCE:
             self._once.popitem(last=False)
-        return False
 
     def _forget(self, key: bytes) -> None:
         with self._lock:
@@ -163,6 +167,10 @@ class TieredResponses:
             return False
         if stamp is None:
             return False
+        if not self._store.lag:
+            self._forget(key)
+            self._note(key)
+            return True
         held = _Held(stamp, kept, at)
         if _size(held) > self._largest:
             self._drop(key)

@@ -45,7 +45,18 @@ def test_what_is_ready_is_not_decoded_again() -> None:
     worker.put(entry())
     first = worker.responses.get(KEY)
     assert worker.responses.get(KEY) is first is worker.responses.peek(KEY)
-    assert all(store.reads)  # each of them asked for what is not known already
+    assert all(store.reads[1:])  # each but the first asked for what is not known already
+
+
+def test_what_is_written_to_a_near_store_is_ready_when_it_was_used() -> None:
+    """Much that is never asked for again must not fill the worker."""
+    worker = Worker(Watched())
+    worker.put(entry())
+    assert not worker.responses._ready
+    assert worker.responses.get(KEY) == entry()
+    assert list(worker.responses._ready) == [KEY]
+    worker.put(entry(b"new"))
+    assert worker.responses.get(KEY) == entry(b"new")
 
 
 def test_a_near_store_is_asked_each_time() -> None:
