@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from gateway.errors import UpstreamError
+from gateway.errors import Refusal, UpstreamError
 from gateway.exchange import Handler, Policy, SituatedPolicy, UpstreamRequest
 from gateway.option_kinds import judged
 from gateway.pulse import Pulse
@@ -96,7 +96,7 @@ class Explained:
     elsewhere: str = ""
     circuit: str = ""
     admit: Callable[[str], bool] | None = None
-    refuses: UpstreamError | None = None
+    refuses: UpstreamError | Refusal | None = None
     personal: bool = False
 
 

@@ -18,8 +18,7 @@ from gateway.caching.refreshing import Refreshing
 from gateway.caching.store import Outcome
 from gateway.caching.storing import Shelf
 from gateway.caching.tiers import TieredResponses
-from gateway.caching.visit import Visit
-from gateway.errors import NotSent
+from gateway.caching.visit import Visit, nothing_kept
 from gateway.exchange import Asked, Handler, UpstreamRequest, UpstreamResponse
 
 _READING = frozenset({"GET", "HEAD"})
@@ -87,7 +86,7 @@ class Cached:
         return None if picked is None else self._answers.kept(asked, entry, picked, now)
 
     def __call__(self, request: UpstreamRequest) -> UpstreamResponse:
-        """The answer. Raises NotSent (504) where only what is kept was wanted, ClientGone if the
+        """The answer. Raises Refusal (504) where only what is kept was wanted, ClientGone if the
         client leaves while it waits, and what the rest of the chain raises."""
         if request.method not in _READING:
             response = self._following(request)
@@ -101,7 +100,7 @@ class Cached:
         if answer is not None:
             return answer
         if visit.wants.only_if_cached:
-            raise NotSent("only_if_cached", "Nothing is kept that could be used.", status=504)
+            raise nothing_kept()
         return self._go_on(visit) or self._collapsed(visit)
 
     def _wishes(self, asked: Asked) -> Wants:

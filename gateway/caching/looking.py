@@ -11,8 +11,7 @@ from gateway.caching.keys import Keys
 from gateway.caching.store import StoreFault
 from gateway.caching.storing import Place, Shelf
 from gateway.caching.tiers import TieredResponses
-from gateway.caching.visit import Visit
-from gateway.errors import NotSent
+from gateway.caching.visit import Visit, nothing_kept
 from gateway.exchange import UpstreamRequest
 from gateway.policy import Explained
 
@@ -51,8 +50,7 @@ def _use(visit: Visit, kept: dict[str, Any], *, personal: bool) -> Explained:
             does = ("answers with what is kept",)
             return Explained(does, kept, answer=picked.status, personal=personal)
     if visit.wants.only_if_cached:
-        refuses = NotSent("only_if_cached", "Nothing is kept that could be used.", status=504)
-        return Explained(kept=kept, refuses=refuses, personal=personal)
+        return Explained(kept=kept, refuses=nothing_kept(), personal=personal)
     stale = "what is kept may be used" if visit.standing == "if_error" else ""
     return Explained(kept=kept, instead=stale, personal=personal)
 

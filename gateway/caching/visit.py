@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.caching.freshness import NOTHING, Standing, Wants, standing
 from gateway.caching.storing import Place
+from gateway.errors import Refusal
 from gateway.exchange import Aside, UpstreamRequest
 
 
@@ -62,3 +63,9 @@ class Visit:
         if self.collapsed:  # "if false, a new request had to be made" (section 2.6)
             parts.append("collapsed=?0" if self.asked else "collapsed")
         return "; ".join(parts)
+
+
+def nothing_kept() -> Refusal:
+    """What `only-if-cached` gets where nothing can be used (RFC 9111 section 5.2.1.7). No failure:
+    nothing else is to answer it, and no other service to be asked."""
+    return Refusal("Nothing is kept that could be used.", status=504, slug="only_if_cached")

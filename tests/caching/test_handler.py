@@ -10,7 +10,7 @@ import pytest
 from gateway.bodies import RequestBody
 from gateway.caching.entry import Entry
 from gateway.caching.store import Purge
-from gateway.errors import ConnectFailed, NotSent
+from gateway.errors import ConnectFailed, Refusal
 from gateway.exchange import Headers
 from tests.caching.handling import (
     FRESH,
@@ -98,9 +98,9 @@ def test_only_what_is_kept() -> None:
     backend = Backend()
     handler = cached(backend)
     wish = ("Cache-Control", "only-if-cached")
-    with pytest.raises(NotSent) as refused:
+    with pytest.raises(Refusal) as refused:
         handler(asking(wish))
-    assert (refused.value.status, refused.value.reason) == (504, "only_if_cached")
+    assert (refused.value.code, refused.value.slug) == (504, "only_if_cached")
     assert backend.asked == []
     read(handler(asking()))
     assert label(handler(asking(wish))) == "HIT"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import orjson
 import pytest
 
 from gateway import (
     AdaptiveConcurrency,
     Bulkhead,
+    Cache,
     CircuitBreaker,
     Deadline,
     Fallback,
@@ -244,3 +246,12 @@ def test_an_answer_is_remembered_on_its_way_to_the_client() -> None:
     assert found.header("X-Fallback") == ["stale"]
     assert found.header("Via") == ["1.1 edge"]
     assert call(app, "/things/8").status == 502
+
+
+def test_a_client_that_wants_only_what_is_kept_gets_nothing_else() -> None:
+    """RFC 9111 section 5.2.1.7: not forwarded, and 504."""
+    service, stub = open_service(policies=[Fallback(body={"x": 1}, status=200), Cache()])
+    found = call(make_app(service), "/things/7", headers=[("Cache-Control", "only-if-cached")])
+    assert (found.status, found.header("X-Fallback")) == (504, [])
+    assert orjson.loads(found.body)["code"] == "only_if_cached"
+    assert stub.requests == []
