@@ -78,7 +78,7 @@ class GeventWorker(GatewayWorker, _GeventWorker):
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Serve one request; it is the last one if no other could be read, or if connections are
         not kept alive."""
-        if not self._keeps_alive or gevent.getcurrent() in self._ended:
+        if not self.keeps_alive or gevent.getcurrent() in self._ended:
             req.force_close()
         super().handle_request(listener_name, req, sock, addr)
 

@@ -168,7 +168,9 @@ def _interrupted(server: Any, seconds: float) -> bool:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Load the application without looking for garbage in it: `post_worker_init` goes on."""
+    """Tell the worker what gunicorn's settings cannot, and load the application without looking for
+    garbage in it: `post_worker_init` goes on."""
+    worker.keeps_alive = _settings.KEEPALIVE_SECONDS > 0
     gc.disable()
 
 

@@ -27,7 +27,6 @@ from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
 from gateway import lifecycle
 from gateway.response_writer import use_for_all_responses
-from settings import Settings
 
 _STATUS = (
     (errors.LimitRequestLine, 414, "URI Too Long"),
@@ -71,12 +70,12 @@ class GatewayWorker(Worker):
     """Common to both workers."""
 
     _asked_at: float | None = None  # when SIGTERM came first
-    _keeps_alive = True
+    #: Whether client connections are; set in every worker by gateway.server.
+    keeps_alive = True
 
     def init_process(self) -> None:
         """As gunicorn does, with responses of our own."""
         use_for_all_responses()
-        self._keeps_alive = Settings().KEEPALIVE_SECONDS > 0
         super().init_process()
 
     def init_signals(self) -> None:
@@ -151,7 +150,7 @@ class ThreadWorker(GatewayWorker, _ThreadWorker):
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve one request; it is the last one if connections are not kept alive."""
-        if not self._keeps_alive:
+        if not self.keeps_alive:
             req.force_close()
         return super().handle_request(req, conn)
 
