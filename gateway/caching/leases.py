@@ -6,21 +6,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from gateway.caching.store import Outcome
+from gateway.caching.store import Outcome, ResponseStore
 
 #: For how long a claim counts that is not renewed, in seconds.
 LEASE = 2.0
 # What is asked for since less than this need not be renewed yet, with a beat a second.
 _YOUNG = 0.5
-
-
-class Claimed(Protocol):
-    """The part of a store that says who asks; see ResponseStore."""
-
-    def claim(self, key: bytes, owner: bytes, seconds: float) -> bool: ...
-    def release(self, key: bytes, owner: bytes, outcome: Outcome) -> None: ...
 
 
 class _Held(NamedTuple):
@@ -38,7 +31,9 @@ class Leases:
     Raises what the store raises; what is not renewed for that runs out.
     """
 
-    def __init__(self, store: Claimed, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: ResponseStore, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._monotonic = monotonic
         # By owner. Each step is whole by itself: no lock is needed.
